@@ -1,0 +1,239 @@
+"""What a user can type: one short function per command. Nothing heavy is imported before the project file is valid."""
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from aigc import __version__
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="aigc",
+    help="From raw files to checked, generated content: one YAML project file, one command a stage.",
+    epilog="Start with: aigc new news && aigc check news.yaml && aigc run news.yaml",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="The project file (YAML).")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Keys of the file, e.g. finetune.learning_rate=1e-4 seed=7.")
+]
+
+
+def _command(function: Callable[..., None]) -> Callable[..., None]:
+    """Register a command; what a user can cause becomes one clear line on stderr and an exit code."""
+
+    @functools.wraps(function)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        from aigc.errors import AigcError
+        from aigc.signals import Terminated, terminate_in_order
+
+        terminate_in_order()
+        debug = "--debug" in sys.argv[1:]
+        try:
+            function(*args, **kwargs)
+            sys.stdout.flush()
+        except AigcError as error:
+            if debug:
+                raise
+            _leave(str(error), error.exit_code)
+        except BrokenPipeError:  # the reader has had enough, e.g. `| head`: no error
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except KeyboardInterrupt as error:
+            message = "stopped; the stage at work was not finished and left nothing behind: run the same command again"
+            _leave(message, 143 if isinstance(error, Terminated) else 130)
+        except MemoryError:
+            _leave("out of memory; lower batch_size or context", 1)
+        except OSError as error:  # a full disk, a folder that cannot be written
+            if debug or error.strerror is None:
+                raise
+            _leave(f"{error.filename or 'system'}: {error.strerror}", 1)
+
+    return app.command()(guarded)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    print("\n".join(f"aigc: {line}" for line in message.splitlines()), file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+def _stage(name: str, file: str, overrides: list[str] | None) -> None:
+    from importlib import import_module
+
+    from aigc import config
+
+    project = config.load(file, overrides or ())
+    import_module(f"aigc.stages.{name}").run(project)
+
+
+@_command
+def clean(file: File, overrides: Overrides = None) -> None:
+    """Raw files into documents: edits, measures and duplicates, with a ledger of every decision.
+
+    \b
+    Example:
+      aigc clean configs/news.yaml clean.input='data/*.jsonl.gz'
+    """
+    _stage("clean", file, overrides)
+
+
+@_command
+def split(file: File, overrides: Overrides = None) -> None:
+    """Documents into train, validation and test, by a stable hash of their content.
+
+    \b
+    Example:
+      aigc split configs/news.yaml split.test=0.1
+    """
+    _stage("split", file, overrides)
+
+
+@_command
+def pretrain(file: File, overrides: Overrides = None) -> None:
+    """Train a tokenizer and a Transformer from nothing on the training split.
+
+    \b
+    Example:
+      aigc pretrain configs/quickstart.yaml pretrain.steps=200
+    """
+    _stage("pretrain", file, overrides)
+
+
+@_command
+def finetune(file: File, overrides: Overrides = None) -> None:
+    """Adapt a checkpoint to the training split.
+
+    \b
+    Example:
+      aigc finetune configs/news.yaml finetune.start=./my-checkpoint finetune.epochs=2
+    """
+    _stage("finetune", file, overrides)
+
+
+@_command
+def generate(file: File, overrides: Overrides = None) -> None:
+    """Prompts into samples that passed the rules; with generate.output=- they go to stdout as JSON lines.
+
+    \b
+    Example:
+      head prompts.jsonl | aigc generate configs/news.yaml generate.prompts=- generate.output=- | jq .text
+    """
+    _stage("generate", file, overrides)
+
+
+@_command
+def run(
+    file: File,
+    overrides: Overrides = None,
+    force: Annotated[bool, typer.Option("--force", help="Run every stage, also what is up to date.")] = False,
+) -> None:
+    """Every stage that the file has, in order; what is up to date is skipped.
+
+    \b
+    Example:
+      aigc run configs/quickstart.yaml seed=7
+    """
+    from importlib import import_module
+
+    from aigc import config, lineage, runs
+    from aigc.schema import SECTIONS
+
+    project = config.load(file, overrides or ())
+    for name in SECTIONS:
+        if getattr(project, name) is None:
+            continue
+        why = "--force" if force else runs.why_not_current(project, name, lineage.sources(project, name))
+        if why is None:
+            print(f"{name}: up to date, see {runs.root(project) / name}", file=sys.stderr)
+            continue
+        print(f"{name}: {why}", file=sys.stderr)
+        import_module(f"aigc.stages.{name}").run(project)
+
+
+@_command
+def check(file: File, overrides: Overrides = None) -> None:
+    """Validate the file, open its inputs and print the plan; nothing is written.
+
+    \b
+    Example:
+      aigc check configs/quickstart.yaml
+    """
+    _stage("check", file, overrides)
+
+
+@_command
+def trace(
+    sample_id: Annotated[str, typer.Argument(metavar="SAMPLE_ID", help="The `id` of a sample.")],
+    file: File,
+    overrides: Overrides = None,
+) -> None:
+    """Where a sample comes from: checkpoint, training split, cleaned documents, input files.
+
+    \b
+    Example:
+      aigc trace 000000-0 configs/quickstart.yaml
+    """
+    from aigc import config
+
+    project = config.load(file, overrides or ())
+    from aigc.stages import trace as stage
+
+    stage.run(project, sample_id)
+
+
+@_command
+def new(name: Annotated[str, typer.Argument(metavar="NAME", help="The project's name; NAME.yaml is written.")]) -> None:
+    """Write a commented project file.
+
+    \b
+    Example:
+      aigc new news
+    """
+    from aigc.stages import new as stage
+
+    stage.run(name)
+
+
+@_command
+def schema() -> None:
+    """Print the JSON Schema of the project file, for editors.
+
+    \b
+    Example:
+      aigc schema > aigc.schema.json
+    """
+    import json
+
+    from aigc.schema import Project
+
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Project.model_json_schema()
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"aigc {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The `aigc` command. `--debug` may stand anywhere and shows tracebacks."""
+    app([word for word in sys.argv[1:] if word != "--debug"], prog_name="aigc")

@@ -1,0 +1,238 @@
+"""A YAML file and dotted overrides into a validated Project; every error names the file, the line and the key."""
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from aigc.core.rules.table import RULES
+from aigc.errors import ConfigError
+from aigc.schema import FOREIGN_KEYS, SECTIONS, Project
+
+__all__ = ["load", "parse_scalar"]
+
+Path_ = tuple[str | int, ...]
+MAX_BYTES = 1 << 20
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader with the YAML 1.2 core schema: `no` is a word, `1e-4` a number, `12:30` and `2024-01-01` are text."""
+
+
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _pattern, _first in (
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("int", r"[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+     "-+.0123456789"),
+    ("merge", r"<<", "<"),
+):  # fmt: skip
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
+
+
+def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node)).replace("_", "")
+    return int(text, 0) if re.match(r"0[xo]", text) else int(text)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
+
+
+def load(path: str | Path, overrides: Sequence[str] = ()) -> Project:
+    """Read and validate a whole project file.
+
+    Args:
+        path: the YAML file.
+        overrides: `section.key=value` words; the value is read as YAML.
+
+    Raises:
+        ConfigError: one line per mistake, each with file, line (where YAML knows it), key and remedy.
+    """
+    file = Path(path)
+    data, lines = _read(file)
+    for override in overrides:
+        _override(data, lines, override)
+    try:
+        return Project.model_validate(data)
+    except ValidationError as error:
+        messages = sorted(_explain(file, lines, detail) for detail in error.errors())
+        raise ConfigError("\n".join(dict.fromkeys(text for _, text in messages))) from None
+
+
+def parse_scalar(text: str) -> Any:
+    """A value as it would be read from the file: `1e-4` is a number, `[a, b]` a list, `no` a word."""
+    return yaml.load(text, Loader=_Loader)  # a SafeLoader
+
+
+def _read(file: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
+    if not file.exists():
+        near = difflib.get_close_matches(file.name, [p.name for p in file.parent.glob("*.y*ml")], 1, 0.5)
+        hint = f"; did you mean {file.parent / near[0]}?" if near else "; `aigc new NAME` writes one"
+        raise ConfigError(f"{file}: no such project file{hint}")
+    if file.is_dir():
+        raise ConfigError(f"{file}: is a folder, not a project file")
+    if file.stat().st_size > MAX_BYTES:
+        raise ConfigError(f"{file}: {file.stat().st_size:,} bytes is no project file (at most {MAX_BYTES:,})")
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: not UTF-8 text (byte {error.start:,})") from None
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from None
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if not isinstance(node, yaml.MappingNode):
+            found = "is empty" if node is None else f"holds a {node.id}"
+            raise ConfigError(f"{file}: {found}; a project file is a mapping, e.g. `name: news`")
+        lines: dict[Path_, int] = {}
+        _locate(file, node, (), lines, set())
+        return loader.construct_document(node), lines
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{file}:{mark.line + 1}" if mark else str(file)
+        raise ConfigError(f"{where}: not valid YAML: {error.problem or error.context}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from None
+    except RecursionError:
+        raise ConfigError(f"{file}: nested too deeply, or an alias that contains itself") from None
+    finally:
+        loader.dispose()
+
+
+def _locate(file: Path, node: yaml.Node, at: Path_, lines: dict[Path_, int], seen: set[int]) -> None:
+    """Note the line of every key and item, and refuse a key that is given twice (YAML would take the last in silence)."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        keys: dict[str, int] = {}
+        for key, value in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in keys and name != "<<":
+                path = ".".join(map(str, (*at, name)))
+                raise ConfigError(f"{file}:{line}: {path}: given twice (first on line {keys[name]}); keep one")
+            keys[name] = lines[(*at, name)] = line
+            _locate(file, value, (*at, name), lines, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            lines[(*at, index)] = item.start_mark.line + 1
+            _locate(file, item, (*at, index), lines, seen)
+
+
+def _override(data: dict[str, Any], lines: dict[Path_, int], override: str) -> None:
+    key, equals, text = override.partition("=")
+    path: Path_ = tuple(key.split("."))
+    if not equals or not all(path):
+        raise ConfigError(f"command line: {override!r} is no override; write key=value, e.g. finetune.learning_rate=1e-4")
+    try:
+        value = parse_scalar(text)
+    except yaml.YAMLError:
+        raise ConfigError(f"command line: {key}: {text!r} is not valid YAML; quote it") from None
+    here: dict[str, Any] = data
+    for depth, part in enumerate(path[:-1], start=1):
+        inner = here.setdefault(cast(str, part), {})
+        if inner is None:
+            inner = here[cast(str, part)] = {}
+        if not isinstance(inner, dict):
+            parent = ".".join(map(str, path[:depth]))
+            raise ConfigError(f"command line: {key}: {parent} is not a section; set it whole, {parent}=...")
+        here = inner
+    here[cast(str, path[-1])] = value
+    for at in [at for at in lines if at[: len(path)] == path]:
+        del lines[at]
+    lines[path] = 0  # 0: it stands on the command line
+
+
+def _explain(file: Path, lines: dict[Path_, int], detail: ErrorDetails) -> tuple[int, str]:
+    """The line that an error stands on (0: none), and the message for it."""
+    at: Path_ = tuple(part for part in detail["loc"] if part not in ("number", "by language"))  # branches of a bound
+    known = at
+    while known and known not in lines:
+        known = known[:-1]
+    line = lines.get(known)
+    where = str(file) if line is None else f"{file}:{line}" if line else "command line"
+    key = ".".join(map(str, at))
+    kind, found = detail["type"], detail["input"]
+    if kind == "extra_forbidden":
+        what = _unknown_key(at)
+    elif kind == "missing":
+        what = f"is needed; {_purpose(at)}" if _purpose(at) else "is needed"
+    elif kind == "union_tag_invalid":
+        what = _unknown_rule(str(detail.get("ctx", {}).get("tag", "")).strip("'"))
+    elif kind in ("model_type", "dict_type", "model_attributes_type"):
+        what = f"expected a mapping of keys, found {_show(found)}"
+    else:
+        message = detail["msg"].removeprefix("Value error, ")
+        shown = f", found {_show(found)}" if not isinstance(found, dict) else ""
+        what = message[0].lower() + message[1:] + shown
+    return line or 0, f"{where}: {key}: {what}" if key else f"{where}: {what}"
+
+
+def _show(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _model_at(at: Path_) -> type[BaseModel] | None:
+    """The model that owns the keys at this place of the file, or None where it has no fixed keys."""
+    model: type[BaseModel] | None = Project
+    for part in at:
+        if isinstance(part, int):
+            continue
+        if part in RULES:
+            model = RULES[part]
+        elif model is not None and part in model.model_fields:
+            model = _inner_model(model.model_fields[part].annotation)
+    return model
+
+
+def _inner_model(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
+        return next(filter(None, map(_inner_model, typing.get_args(annotation))), None)
+    return None
+
+
+def _unknown_key(at: Path_) -> str:
+    name, parent = str(at[-1]), at[:-1]
+    prefix = ".".join(map(str, (*parent, "")))
+    model = _model_at(parent)
+    fields = list(model.model_fields) if model else []
+    ours = FOREIGN_KEYS.get(name)
+    if ours in fields:
+        return f"unknown key; aigc calls it {prefix}{ours}"
+    near = difflib.get_close_matches(name, fields, 1, 0.6)
+    if near:
+        return f"unknown key; the nearest is {prefix}{near[0]}"
+    wanted = {name, ours}
+    owners = [f"{section}.{field}" for section, owner in SECTIONS.items() for field in owner.model_fields if field in wanted]
+    if not parent and owners:
+        return f"unknown key; it belongs to a section: {' or '.join(owners)}"
+    if owners:
+        return f"unknown key here; it belongs to `aigc {owners[0].split('.')[0]}`: {' or '.join(owners)}"
+    if ours in Project.model_fields:
+        return f"unknown key; aigc calls it {ours}, at the top of the file"
+    if name in Project.model_fields:
+        return f"unknown key here; {name} stands at the top of the file"
+    return f"unknown key; known here: {', '.join(fields) or 'none'}"
+
+
+def _unknown_rule(name: str) -> str:
+    near = difflib.get_close_matches(name, RULES, 1, 0.5)
+    return f"no rule is called {name!r}; " + (f"the nearest is {near[0]}" if near else f"known: {', '.join(RULES)}")
+
+
+def _purpose(at: Path_) -> str | None:
+    model = _model_at(at[:-1])
+    field = model.model_fields.get(str(at[-1])) if model else None
+    return field.description if field else None

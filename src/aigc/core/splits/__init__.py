@@ -1,0 +1,1 @@
+"""Documents into train, validation and test."""

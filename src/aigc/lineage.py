@@ -1,0 +1,66 @@
+"""What each stage reads: which files, and which earlier stages of the run."""
+
+from pathlib import Path
+
+from aigc.core.documents import files
+from aigc.errors import ConfigError
+from aigc.runs import Sources
+from aigc.schema import Project
+
+__all__ = ["checkpoint_stage", "sources"]
+
+
+def checkpoint_stage(project: Project, name: str) -> str | None:
+    """The stage whose model this stage starts from, None where the file names a checkpoint from outside.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    if name == "finetune":
+        assert project.finetune is not None
+        if project.finetune.start is not None:
+            return None
+        if project.pretrain is None:
+            raise ConfigError("finetune.start: is needed where there is no pretrain section: a checkpoint folder or a hub name")
+        return "pretrain"
+    assert project.generate is not None
+    if project.generate.checkpoint is not None:
+        return None
+    for stage in ("finetune", "pretrain"):
+        if getattr(project, stage) is not None:
+            return stage
+    raise ConfigError("generate.checkpoint: is needed where nothing is trained: a checkpoint folder or a hub name")
+
+
+def sources(project: Project, name: str) -> Sources:
+    """The files and stages that a stage reads.
+
+    Raises:
+        AigcError: a file is missing.
+        ConfigError: the project file lacks what the stage needs.
+    """
+    if getattr(project, name) is None:
+        raise ConfigError(f"there is no section {name!r} in the project file; `aigc new NAME` writes an example of each")
+    if name == "clean":
+        assert project.clean is not None
+        return Sources(files=files.expand(project.clean.input))
+    if name == "split":
+        return Sources(stages=["clean"])
+    if name == "pretrain":
+        return Sources(stages=["split"])
+    stage = checkpoint_stage(project, name)
+    stages = [stage] if stage else []
+    outside = None
+    if name == "finetune":
+        assert project.finetune is not None
+        stages.insert(0, "split")
+        outside = project.finetune.start
+        prompts: list[Path] = []
+    else:
+        assert project.generate is not None
+        outside = project.generate.checkpoint
+        given = project.generate.prompts
+        prompts = files.expand([given]) if isinstance(given, str) else []
+    folder = Path(outside).expanduser() if outside else None
+    weights = sorted(path for path in folder.iterdir() if path.is_file()) if folder and folder.is_dir() else []
+    return Sources(files=[*prompts, *weights], stages=stages)

@@ -4,12 +4,9 @@ from typing import Literal
 
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, PretrainedConfig, PreTrainedModel
 
-__all__ = ["build", "llama_inner"]
+from aigc.core.model.size import llama_inner
 
-
-def llama_inner(width: int) -> int:
-    """Width of Llama's gated feed-forward layer: 8/3 of the model's, rounded up to 32 (Shazeer 2020; Touvron et al. 2023)."""
-    return -(-8 * width // 3 // 32) * 32
+__all__ = ["build"]
 
 
 def build(

@@ -13,6 +13,7 @@ from aigc.errors import AigcError
 __all__ = ["context_of", "device_of", "load", "save", "weights_of"]
 
 transformers.utils.logging.disable_progress_bar()
+transformers.utils.logging.set_verbosity_error()  # it warns of packed batches, which have no attention mask on purpose
 
 
 def device_of(name: str) -> torch.device:

@@ -18,6 +18,7 @@ from aigc.core.rules import ledger
 from aigc.core.rules.apply import apply
 from aigc.core.rules.duplicates import keepers
 from aigc.core.rules.rule import Duplicates, Rule
+from aigc.core.rules.table import name_of
 from aigc.errors import AigcError
 
 __all__ = ["Counts", "clean_corpus"]
@@ -138,13 +139,18 @@ def clean_corpus(
         kept=verdicts["kept"],
         dropped=verdicts["dropped"],
         failed=verdicts["failed"],
-        edited_by=book.tally.edited,
-        dropped_by=book.tally.dropped,
+        edited_by=_in_order(book.tally.edited, rules),
+        dropped_by=_in_order(book.tally.dropped, rules),
         renamed_ids=reader.renamed_ids,
         characters_read=characters_read,
         characters_kept=characters_kept,
         fields=list(schema),
     )
+
+
+def _in_order(counts: dict[str, int], rules: Sequence[Rule]) -> dict[str, int]:
+    names = dict.fromkeys(map(name_of, rules))
+    return {name: counts[name] for name in names if name in counts}
 
 
 def _judge_failures(failed: int, read: int, max_failed: float, first: Sequence[str]) -> None:

@@ -37,12 +37,12 @@ class Validation:
     """The validation split's loss."""
 
     loss: float  # nats per token
-    bits_per_byte: float  # of UTF-8 text, so that tokenizers can be compared
+    bits_per_byte: float | None  # of UTF-8 text, so that tokenizers can be compared; None where texts were truncated
 
     @classmethod
-    def of(cls, total: float, tokens: int, text_bytes: int) -> "Validation":
-        """From the summed loss in nats, its label tokens, and the bytes of text that they stand for."""
-        return cls(total / max(tokens, 1), total / math.log(2) / max(text_bytes, 1))
+    def of(cls, total: float, tokens: int, text_bytes: int | None) -> "Validation":
+        """From the summed loss in nats, its label tokens, and the bytes of text that they stand for, where that is known."""
+        return cls(total / max(tokens, 1), total / math.log(2) / text_bytes if text_bytes else None)
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def fit(
     training: Packed,
     validation: Packed,
     *,
-    text_bytes: int,
+    text_bytes: int | None,
     settings: Settings,
     folder: Path,
     stopping: Callable[[], bool],
@@ -67,7 +67,7 @@ def fit(
     """Train, and yield after each step.
 
     Args:
-        text_bytes: UTF-8 bytes of the validation texts.
+        text_bytes: UTF-8 bytes of the validation texts, None where they are not learned whole.
         folder: for metrics.jsonl and checkpoints/; what lies there of an earlier try is gone on with.
         stopping: asked after each step; when true, a snapshot is taken and the run ends early.
     """
@@ -111,7 +111,7 @@ def fit(
         ):
             last = step.number == settings.steps
             measured = validate() if last or step.number % settings.evaluate_every == 0 else None
-            line = {
+            line: dict[str, float | None] = {
                 "step": step.number,
                 "loss": step.loss,
                 "learning_rate": step.learning_rate,
@@ -132,7 +132,7 @@ def fit(
                 return
 
 
-def _record(file: object, line: dict[str, float]) -> None:
+def _record(file: object, line: dict[str, float | None]) -> None:
     print(json.dumps(line), file=file, flush=True)  # type: ignore[call-overload]
 
 

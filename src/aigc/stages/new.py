@@ -1,0 +1,72 @@
+"""`aigc new`: write a commented project file."""
+
+import re
+from pathlib import Path
+
+from aigc.errors import ConfigError
+
+__all__ = ["run"]
+
+TEMPLATE = """\
+# {name}: every key that stands here can be set on the command line as well, e.g. pretrain.steps=100
+# `aigc check {name}.yaml` says what it would do, `aigc run {name}.yaml` does it.
+name: {name}
+seed: 0                           # same file, seed and machine: the same bytes out
+# runs: runs                      # results go to runs/{name}/<stage>/
+# device: auto                    # auto, cpu, cuda, cuda:1, mps
+
+clean:                            # raw files -> documents, with a ledger of every decision
+  input: samples:*.jsonl          # your files: data/*.jsonl.gz, notes/*.txt, table.csv, archive.parquet, or - for stdin
+  # text_field: text              # the field that holds the text
+  # id_field: id                  # the field that names a document
+  # max_failed: 0.01              # share of broken rows above which the run stops
+  rules:                          # in this order
+    - repair_unicode
+    - html_to_text
+    - whitespace
+    - redact: [email, phone]
+    - characters: {{min: {{en: 80, zh: 40}}}}     # bounds may differ by language
+    - stop_words: {{min: 2}}
+    - exact_duplicates
+
+split: {{validation: 0.08, test: 0.04}}           # by a stable hash of the content
+
+pretrain:                         # a tokenizer and a Transformer from nothing; leave it out to finetune a checkpoint
+  document: "{{title}}\\n{{text}}"    # fields of a document -> the text to learn
+  tokenizer: {{vocabulary: 2048}}
+  model: {{family: gpt2, layers: 4, width: 128, heads: 4}}
+  context: 256                    # tokens in a row
+  batch_size: 8                   # rows at once
+  epochs: 4                       # or steps: 1000
+  learning_rate: 2e-3
+
+# finetune:                       # go on from the pretrained model, or from start: gpt2, or start: ./checkpoint
+#   task: instruct                # language_model learns whole documents, instruct only completions after prompts
+#   prompt: "{{title}}\\n"
+#   completion: "{{text}}"
+#   context: 256
+#   epochs: 2
+
+generate:                         # prompts -> samples that passed the rules
+  prompts: [{{title: A letter from the sea}}, {{title: 海边的来信}}]    # or a file, or - for stdin
+  prompt: "{{title}}\\n"
+  count: 2
+  max_tokens: 120
+  temperature: 0.8
+  rules: [finish_sentence, redact, exact_duplicates]
+"""
+
+
+def run(name: str) -> None:
+    """Write NAME.yaml in the working folder.
+
+    Raises:
+        ConfigError: the name cannot be a run's name, or the file exists.
+    """
+    if not re.fullmatch(r"\w[\w.-]{0,99}", name):
+        raise ConfigError(f"{name!r}: a name is letters, digits, '_', '-' and '.'")
+    path = Path(f"{name}.yaml")
+    if path.exists():
+        raise ConfigError(f"{path}: exists already; it was left as it is")
+    path.write_text(TEMPLATE.format(name=name), "utf-8")
+    print(f"{path} is written; try: aigc check {path}")

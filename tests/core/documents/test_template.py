@@ -1,0 +1,47 @@
+"""A template takes the fields of a row, keeps doubled braces as braces, and names what is missing."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aigc.core.documents.template import MissingField, fields_of, fill
+
+
+@pytest.mark.parametrize(
+    ("template", "row", "text"),
+    [
+        ("{title}\n{text}", {"title": "Cats", "text": "They purr."}, "Cats\nThey purr."),
+        ("标题：{标题}。", {"标题": "春天"}, "标题：春天。"),
+        ('{{"title": "{title}"}}', {"title": "x"}, '{"title": "x"}'),
+        ("{{title}}", {"title": "x"}, "{title}"),
+        ("[{note}]", {"note": None}, "[]"),
+        ("{year}", {"year": 2024}, "2024"),
+        ("{a}{a}", {"a": "{b}"}, "{b}{b}"),
+        ("no fields at all", {}, "no fields at all"),
+    ],
+)
+def test_fields_go_in(template: str, row: dict[str, object], text: str) -> None:
+    assert fill(template, row) == text
+
+
+def test_a_missing_field_is_named_with_the_fields_there_are() -> None:
+    with pytest.raises(MissingField, match=r"needs the field 'titel'; fields found: id, title"):
+        fill("{titel}", {"id": 1, "title": "x"})
+    with pytest.raises(MissingField, match="fields found: none"):
+        fill("{text}", {})
+
+
+def test_fields_are_named_once_in_order() -> None:
+    assert fields_of("{b} {a} {{c}} {b} {标题}") == ["b", "a", "标题"]
+    assert fields_of("plain") == []
+
+
+@given(st.text())
+def test_text_with_doubled_braces_comes_back(text: str) -> None:
+    assert fill(text.replace("{", "{{").replace("}", "}}"), {}) == text
+
+
+@given(st.text(), st.text())
+def test_a_value_is_never_read_as_a_template(before: str, value: str) -> None:
+    escaped = before.replace("{", "{{").replace("}", "}}")
+    assert fill(escaped + "{x}", {"x": value}) == before + value

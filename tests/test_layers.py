@@ -1,0 +1,154 @@
+"""Imports go left only, heavy libraries load late, and every module says what it is and what it offers."""
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "aigc"
+FILES = sorted(SOURCE.rglob("*.py"))
+ROOMS = ["documents", "tokens", "batches", "model", "training", "generation", "rules", "splits"]
+NOT_FROM_CORE = {"schema", "config", "runs", "console", "signals", "lineage", "learning", "stages", "cli"}
+RULES_TABLE = "aigc.core.rules.table"
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {_module(path): path for path in FILES}
+
+
+def _imports(path: Path) -> set[str]:
+    """Every module that a file imports, anywhere in it; `from a import b` is a.b where that is a module."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}:{node.lineno}: a relative import"
+            base = node.module or ""
+            found |= {f"{base}.{alias.name}" if f"{base}.{alias.name}" in MODULES else base for alias in node.names}
+    return found
+
+
+def _ours(module: str) -> set[str]:
+    return {name for name in _imports(MODULES[module]) if name.split(".")[0] == "aigc"}
+
+
+def _room(module: str) -> str:
+    """The room of a module: core's by their name, the others by theirs."""
+    parts = module.split(".")
+    if parts[:2] == ["aigc", "core"]:
+        return parts[2] if len(parts) > 2 else ""
+    return parts[1] if len(parts) > 1 else ""
+
+
+each_module = pytest.mark.parametrize("module", MODULES)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("aigc.core.")])
+def test_core_imports_go_left(module: str) -> None:
+    place = ROOMS.index(_room(module))
+    for name in _ours(module):
+        if name.startswith("aigc.core."):
+            assert ROOMS.index(_room(name)) <= place, f"{module} imports {name} from its right"
+        else:
+            assert name == "aigc.errors", (
+                f"{module} imports {name}; of what is outside core it may know aigc.errors only"
+            )
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("aigc.stages.")])
+def test_stages_do_not_import_each_other(module: str) -> None:
+    assert not {name for name in _ours(module) if name.startswith("aigc.stages") or name == "aigc.cli"}
+
+
+@pytest.mark.parametrize("room", ["errors", "signals", "schema", "config", "runs", "console", "lineage", "learning"])
+def test_what_lies_between_core_and_stages(room: str) -> None:
+    names = _ours(f"aigc.{room}")
+    assert not {name for name in names if name.startswith("aigc.stages") or name == "aigc.cli"}
+    core = {name for name in names if name.startswith("aigc.core")}
+    if room in ("config", "schema"):
+        assert core <= {RULES_TABLE}
+    elif room not in ("lineage", "learning"):
+        assert not core
+    if room in ("errors", "signals", "console"):
+        assert not names, f"{room} stands alone"
+    if room == "schema":
+        assert not names - {RULES_TABLE, "aigc.errors"}
+    if room == "lineage":
+        assert "aigc.learning" not in names
+
+
+@each_module
+def test_only_one_module_knows_a_library(module: str) -> None:
+    libraries = {name.split(".")[0] for name in _imports(MODULES[module])}
+    assert "rich" not in libraries or module == "aigc.console"
+    assert "daft" not in libraries or module == "aigc.core.documents.engine"
+
+
+@each_module
+def test_a_module_has_a_docstring_and_names_what_it_offers(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text("utf-8"))
+    assert ast.get_docstring(tree), f"{module} has no docstring"
+    listed = _listed(tree)
+    public = {
+        node.name
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+    }
+    assert not public or listed is not None, f"{module} has no __all__"
+    if listed is not None:
+        assert listed == sorted(set(listed), key=_isort_style), f"{module}.__all__ is not sorted"
+        if module != "aigc.cli":  # its commands are reached through `app`
+            assert public <= set(listed), f"{module}.__all__ lacks public names"
+        there = vars(import_module(module))
+        assert set(listed) <= set(there), f"{module}.__all__ lists what is not there"
+
+
+def _listed(tree: ast.Module) -> list[str] | None:
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == "__all__" for t in node.targets):
+            names: list[str] = ast.literal_eval(node.value)
+            return names
+    return None
+
+
+def _isort_style(name: str) -> tuple[int, str]:
+    """CONSTANTS, Classes, functions."""
+    return (0 if name.isupper() else 1 if name[:1].isupper() else 2, name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_no_file_is_long(path: Path) -> None:
+    assert len(path.read_text("utf-8").splitlines()) <= 320
+
+
+HEAVY = {"torch", "transformers", "datasets", "daft", "rich"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["--help"], HEAVY | {"polars", "pydantic"}),
+        (["clean", "--help"], HEAVY | {"polars", "pydantic"}),
+        (["--version"], HEAVY | {"polars", "pydantic"}),
+        (["clean", "missing.yaml"], HEAVY),
+        (["run", "missing.yaml"], HEAVY),
+        (["schema"], HEAVY),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_heavy_libraries_load_late(arguments: list[str], unwanted: set[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "aigc", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == (2 if "missing.yaml" in arguments else 0), done.stderr[-500:]
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in lines}
+    assert "aigc" in loaded
+    assert not loaded & unwanted

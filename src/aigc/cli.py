@@ -24,7 +24,8 @@ app = typer.Typer(
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="The project file (YAML).")]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Keys of the file, e.g. finetune.learning_rate=1e-4 seed=7.")
+    list[str] | None,
+    typer.Argument(metavar="[KEY=VALUE]...", help="Keys of the file, e.g. finetune.learning_rate=1e-4 seed=7."),
 ]
 
 

@@ -91,7 +91,7 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
     try:
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
-            found = "is empty" if node is None else f"holds a {node.id}"
+            found = "is empty" if node is None else f"holds a {'list' if isinstance(node, yaml.SequenceNode) else 'single value'}"
             raise ConfigError(f"{file}: {found}; a project file is a mapping, e.g. `name: news`")
         lines: dict[Path_, int] = {}
         _locate(file, node, (), lines, set())

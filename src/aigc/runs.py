@@ -18,7 +18,18 @@ from aigc import __version__
 from aigc.errors import AigcError
 from aigc.schema import Project
 
-__all__ = ["Sources", "Stage", "digest", "manifest_of", "root", "rows_of", "sha256", "stage", "stage_folder", "why_not_current"]
+__all__ = [
+    "Sources",
+    "Stage",
+    "digest",
+    "manifest_of",
+    "root",
+    "rows_of",
+    "sha256",
+    "stage",
+    "stage_folder",
+    "why_not_current",
+]
 
 MANIFEST = "manifest.json"
 STARTED = "started.json"
@@ -86,7 +97,7 @@ def _material(manifest: dict[str, Any]) -> str:
 def _inputs(files: Sequence[Path], known: dict[str, Any] | None) -> list[dict[str, Any]]:
     """Files with size and hash; one that has kept its size and time since the last manifest is not hashed again."""
     before = {entry["path"]: entry for entry in (known or {}).get("inputs", [])}
-    entries = []
+    entries: list[dict[str, Any]] = []
     for path in files:
         if str(path) == "-":
             entries.append({"path": "-"})
@@ -232,8 +243,7 @@ def _locked(path: Path, final: Path) -> Iterator[None]:
 def _write_manifest(project: Project, work: Stage) -> None:
     files = sorted(path for path in work.folder.rglob("*") if path.is_file())
     outputs = [
-        {"path": path.relative_to(work.folder).as_posix(), "size": path.stat().st_size, "sha256": sha256(path)}
-        for path in files
+        {"path": path.relative_to(work.folder).as_posix(), "size": path.stat().st_size, "sha256": sha256(path)} for path in files
     ]
     versions = {name: metadata.version(name) for name in LIBRARIES if name in sys.modules}
     manifest = {

@@ -10,7 +10,7 @@ from aigc import console, lineage, runs
 from aigc.core.documents.files import STDIN
 from aigc.core.documents.reading import Batch, Failure, Reader
 from aigc.core.documents.template import fields_of
-from aigc.core.generation.prompts import read_prompts
+from aigc.core.generation.prompts import BadPrompt, read_prompts
 from aigc.core.model.size import parameters, training_bytes
 from aigc.errors import AigcError
 from aigc.schema import SECTIONS, Generate, Pretrain, Project, Training
@@ -119,7 +119,7 @@ def _bad_prompts(section: Generate) -> Iterator[str]:
         return
     try:
         for prompt in islice(read_prompts(section.prompts, section.prompt), SAMPLE):
-            if hasattr(prompt, "reason"):
+            if isinstance(prompt, BadPrompt):
                 yield f"generate: {prompt.origin}: {prompt.reason}"
                 return
     except AigcError:
@@ -130,7 +130,11 @@ def _training_plan(section: Training, sample: pl.DataFrame | None) -> str:
     parts = []
     tokens_in_step = section.batch_size * section.accumulate * section.context
     if isinstance(section, Pretrain):
-        numbers = {"layers": section.model.layers, "width": section.model.width, "vocabulary": section.tokenizer.vocabulary}
+        numbers = {
+            "layers": section.model.layers,
+            "width": section.model.width,
+            "vocabulary": section.tokenizer.vocabulary,
+        }
         count = parameters(section.model.family, **numbers, context=section.context)
         memory = training_bytes(count, rows=section.batch_size, context=section.context, **numbers)
         parts.append(f"{count:,} parameters, about {memory / 1e9:.1f} GB of memory for a step")
@@ -141,7 +145,7 @@ def _training_plan(section: Training, sample: pl.DataFrame | None) -> str:
     if sample is not None:
         lengths = _token_lengths(sample)
         quantiles = [int(lengths.quantile(q) or 0) for q in (0.1, 0.5, 0.9)]
-        longer = float((lengths > section.context).mean() or 0)
+        longer = int((lengths > section.context).sum()) / len(lengths)
         parts.append(f"documents of about {quantiles[0]:,} / {quantiles[1]:,} / {quantiles[2]:,} tokens (10 / 50 / 90 %), "
                      f"{longer:.1%} longer than the context of {section.context}")  # fmt: skip
     return "; ".join(parts)

@@ -8,8 +8,8 @@ from transformers import PreTrainedModel
 from aigc import lineage, runs
 from aigc.core.model import checkpoints
 from aigc.core.tokens.text import TextCodec
-from aigc.schema import Project
 from aigc.learning import train_stage
+from aigc.schema import Project
 
 __all__ = ["run"]
 

@@ -45,7 +45,9 @@ def run(project: Project) -> None:
     console.table("generate: what became of every sample", ["", "rows"], lines)
     console.closing("generate", time.monotonic() - started, where)
     if counts["failed"]:
-        raise AigcError(f"{counts['failed']:,} of {counts['prompts']:,} prompts could not be used; the reasons are above or in rejected.jsonl")
+        raise AigcError(
+            f"{counts['failed']:,} of {counts['prompts']:,} prompts could not be used; the reasons are above or in rejected.jsonl"
+        )
 
 
 def _write(project: Project, section: Generate, accepted: Path | None, rejected: Path | None) -> Counter[str]:

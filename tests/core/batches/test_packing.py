@@ -115,9 +115,7 @@ def test_pairs_stay_whole_and_prompts_are_not_learned(
 
 
 def test_a_row_is_filled_as_far_as_pieces_allow() -> None:
-    packed, accounting = pack(
-        _plain([(1, n) for n in (8, 5, 3, 4, 4, 8)]), context=8, batch_size=2, seed=3, whole=False
-    )
+    packed, accounting = pack(_plain([(1, n) for n in (8, 5, 3, 4, 4, 8)]), context=8, batch_size=2, seed=3, whole=False)
     assert (packed.rows, len(packed), accounting.padding) == (4, 2, 0.0)
 
 
@@ -133,9 +131,7 @@ def test_a_seed_shuffles_the_rows_anew_in_each_epoch() -> None:
 
 @given(documents=DOCUMENTS, seed=st.integers(0, 99), batch_size=st.integers(1, 5), number=st.integers(0, 40))
 @settings(deadline=None, max_examples=50)
-def test_a_batch_depends_on_its_number_only(
-    documents: list[tuple[int, int]], seed: int, batch_size: int, number: int
-) -> None:
+def test_a_batch_depends_on_its_number_only(documents: list[tuple[int, int]], seed: int, batch_size: int, number: int) -> None:
     shards = _plain(documents)
     walked, fresh = (pack(shards, context=8, batch_size=batch_size, seed=seed, whole=False)[0] for _ in range(2))
     if not walked.rows:

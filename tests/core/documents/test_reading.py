@@ -67,9 +67,7 @@ def test_a_text_file_is_one_document_that_knows_its_file(tmp_path: Path, packing
 
 
 def test_parquet_keeps_its_columns_and_fails_null_text_only(tmp_path: Path) -> None:
-    pl.DataFrame({"text": ["one", None, "三"], "id": [7, 8, 9], "tags": [["a"], [], None]}).write_parquet(
-        tmp_path / "a.parquet"
-    )
+    pl.DataFrame({"text": ["one", None, "三"], "id": [7, 8, 9], "tags": [["a"], [], None]}).write_parquet(tmp_path / "a.parquet")
     documents, failures = read(tmp_path / "a.parquet")
     assert [(row["id"], row["text"], row["tags"]) for row in documents] == [("7", "one", ["a"]), ("9", "三", None)]
     assert [failure.origin for failure in failures] == [f"{tmp_path / 'a.parquet'}:2"]
@@ -143,9 +141,7 @@ def test_repeated_ids_are_numbered_and_counted_across_files(tmp_path: Path) -> N
 def test_a_named_text_field_becomes_text_and_the_old_one_stays(tmp_path: Path) -> None:
     path = put(tmp_path / "a.jsonl", '{"body": "正文", "text": "summary", "key": 5, "id": "old"}')
     documents, _ = read(path, text_field="body", id_field="key")
-    assert documents == [
-        {"id": "5", "text": "正文", "original_text": "summary", "original_id": "old", "origin": f"{path}:1"}
-    ]
+    assert documents == [{"id": "5", "text": "正文", "original_text": "summary", "original_id": "old", "origin": f"{path}:1"}]
 
 
 @pytest.mark.parametrize(
@@ -157,17 +153,22 @@ def test_a_named_text_field_becomes_text_and_the_old_one_stays(tmp_path: Path) -
         (b'{"text": null}', "no text in field 'text'"),
         ('{"text": "中文"}'.encode("gb18030"), "not UTF-8"),
         (b'{"text": "half \\ud800 a pair"}', "not UTF-8"),
-        (b'{"text": ["a", "list"]}', "no text in field 'text'"),
     ],
 )
 def test_a_broken_row_is_a_failure_at_its_line_and_its_neighbours_stay(tmp_path: Path, row: bytes, reason: str) -> None:
-    before, after = '{"text": "before"}\n\n'.encode(), '\n{"text": "之后"}\n'.encode()
+    before, after = b'{"text": "before"}\n\n', '\n{"text": "之后"}\n'.encode()
     path = put(tmp_path / "a.jsonl", before + row + after)
     documents, failures = read(path)
     assert [(doc["text"], doc["origin"]) for doc in documents] == [("before", f"{path}:1"), ("之后", f"{path}:4")]
     assert [failure.origin for failure in failures] == [f"{path}:3"]
     assert reason in failures[0].reason
     assert failures[0].raw
+
+
+def test_text_that_is_a_list_or_an_object_everywhere_is_no_text(tmp_path: Path) -> None:
+    documents, failures = read(put(tmp_path / "a.jsonl", '{"text": ["a", "list"]}\n{"text": ["表"]}\n'))
+    assert not documents
+    assert [failure.reason for failure in failures] == ["no text in field 'text' (fields: text)"] * 2
 
 
 def test_a_missing_field_lists_the_fields_there_are(tmp_path: Path) -> None:
@@ -188,16 +189,21 @@ def test_blank_lines_count_as_lines(tmp_path: Path) -> None:
 
 
 def test_rows_with_other_columns_are_united(tmp_path: Path) -> None:
-    documents, _ = read(put(tmp_path / "a.jsonl", '{"text": "a", "year": 1}\n{"text": "b", "题": "好", "year": 1.5}'))
+    documents, _ = read(put(tmp_path / "a.jsonl", '{"text": "a", "year": 1}\n{"text": "b", "题": "好", "year": 1.5}\n'))
     assert [(row["year"], row["题"]) for row in documents] == [(1.0, None), (1.5, "好")]
 
 
 @pytest.mark.parametrize("packing", [".gz", ".zst", ".xz"])
-def test_a_damaged_archive_names_the_file(tmp_path: Path, packing: str) -> None:
-    data = PACK[packing](("\n".join(json.dumps({"text": f"text {i}"}) for i in range(2000))).encode())
-    for damaged in (data[: len(data) // 2], b"no archive at all"):
-        with pytest.raises(AigcError, match=r"a\.jsonl.*the archive is damaged"):
-            read(put(tmp_path / f"a.jsonl{packing}", damaged))
+def test_a_file_that_is_no_archive_names_the_file(tmp_path: Path, packing: str) -> None:
+    with pytest.raises(AigcError, match=r"a\.jsonl.*the archive is damaged"):
+        read(put(tmp_path / f"a.jsonl{packing}", b"no archive at all"))
+
+
+@pytest.mark.parametrize("packing", [".gz", ".xz"])
+def test_an_archive_that_is_cut_off_is_an_error(tmp_path: Path, packing: str) -> None:
+    data = PACK[packing]("\n".join(json.dumps({"text": f"text {i}"}) for i in range(2000)).encode())
+    with pytest.raises(AigcError, match=r"a\.jsonl.*the archive is damaged"):
+        read(put(tmp_path / f"a.jsonl{packing}", data[: len(data) // 2]))
 
 
 def test_an_unknown_extension_lists_the_known_ones(tmp_path: Path) -> None:
@@ -205,8 +211,13 @@ def test_an_unknown_extension_lists_the_known_ones(tmp_path: Path) -> None:
         read(put(tmp_path / "a.docx", ""))
 
 
-VALUES = st.none() | st.booleans() | st.integers(-(2**31), 2**31) | st.text(max_size=5) | st.lists(st.integers(0, 9))
-ROWS = st.lists(st.dictionaries(st.sampled_from(["title", "year", "标签"]), VALUES, max_size=3), max_size=8)
+COLUMNS: dict[str, st.SearchStrategy[Any]] = {
+    "title": st.none() | st.text(max_size=5),
+    "year": st.none() | st.integers(-(2**31), 2**31) | st.floats(allow_nan=False, allow_infinity=False),
+    "标签": st.none() | st.lists(st.text(max_size=3), max_size=2),
+    "meta": st.none() | st.fixed_dictionaries({}, optional={"a": st.integers(0, 9), "键": st.text(max_size=3)}),
+}
+ROWS = st.lists(st.fixed_dictionaries({}, optional=COLUMNS), max_size=8)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -214,7 +225,7 @@ ROWS = st.lists(st.dictionaries(st.sampled_from(["title", "year", "标签"]), VA
 def test_rows_are_conserved_and_texts_survive(tmp_path: Path, rows: list[dict[str, Any]], data: st.DataObject) -> None:
     texts = [data.draw(st.none() | st.text(max_size=20)) for _ in rows]
     lines = [json.dumps(row | {"text": text}, ensure_ascii=False) for row, text in zip(rows, texts, strict=True)]
-    documents, failures = read(put(tmp_path / "a.jsonl", "\n".join(lines)))
+    documents, failures = read(put(tmp_path / "a.jsonl", "\n".join(lines) + data.draw(st.sampled_from(["", "\n"]))))
     assert len(documents) + len(failures) == len(rows)
     assert [row["text"] for row in documents] == [text for text in texts if text is not None]
 

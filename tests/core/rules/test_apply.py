@@ -13,7 +13,9 @@ from aigc.core.rules.rule import ByLanguage, Rule
 
 
 def documents(*texts: str) -> pl.DataFrame:
-    return pl.DataFrame({"id": [str(i) for i in range(len(texts))], "text": list(texts)}, schema={"id": pl.String, "text": pl.String})
+    return pl.DataFrame(
+        {"id": [str(i) for i in range(len(texts))], "text": list(texts)}, schema={"id": pl.String, "text": pl.String}
+    )
 
 
 def entries(outcome: Outcome, *columns: str) -> list[tuple[object, ...]]:

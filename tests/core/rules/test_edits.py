@@ -25,7 +25,23 @@ def misread(text: str, encoding: str) -> str:
 
 PIECES = st.sampled_from(
     ["<p>", "</p>", "<b>", "</b>", "<br>", "<script>", "</script>", "<!--", "-->", "&lt;", "&amp;", "<", ">", "\n", "\r", " "]
-    + ["13812345678", "+86 ", "a@b.cn", "010-62345678", "。", "！”", ".", "? ", "中文", "word", "Ã©", "â€™", "\u2028", "\u00a0", "\x1c"]
+    + [
+        "13812345678",
+        "+86 ",
+        "a@b.cn",
+        "010-62345678",
+        "。",
+        "！”",
+        ".",
+        "? ",
+        "中文",
+        "word",
+        "Ã©",
+        "â€™",
+        "\u2028",
+        "\u00a0",
+        "\x1c",
+    ]
 )
 TEXTS = st.text(max_size=40) | st.lists(PIECES, max_size=12).map("".join)
 
@@ -92,7 +108,12 @@ def test_clean_text_is_untouched(text: str) -> None:
 
 
 def test_unicode_is_composed_and_invisible_characters_go() -> None:
-    assert edited(RepairUnicode(), "cafe\u0301", "a\u200bb\ufeff\x00c", "中\u200b文\x07", "a\r\nb\rc") == ["café", "abc", "中文", "a\nb\nc"]
+    assert edited(RepairUnicode(), "cafe\u0301", "a\u200bb\ufeff\x00c", "中\u200b文\x07", "a\r\nb\rc") == [
+        "café",
+        "abc",
+        "中文",
+        "a\nb\nc",
+    ]
 
 
 def test_chrome_goes_and_paragraphs_stay_apart() -> None:
@@ -103,7 +124,8 @@ def test_chrome_goes_and_paragraphs_stay_apart() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["a < b and c > d", "if (x<y && y>z) 返回", "一 < 二", "List<String> 是泛型", "no tags &amp; so on", "<3 爱你", "1 <2> 3"]
+    "text",
+    ["a < b and c > d", "if (x<y && y>z) 返回", "一 < 二", "List<String> 是泛型", "no tags &amp; so on", "<3 爱你", "1 <2> 3"],
 )
 def test_text_without_a_known_tag_is_left_alone(text: str) -> None:
     assert edited(HtmlToText(), text) == [text]

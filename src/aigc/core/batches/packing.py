@@ -45,9 +45,7 @@ class Accounting:
 class Packed:
     """Rows of `context` tokens, drawn without end: row k of the stream is row k mod R of epoch k div R, shuffled by the seed."""
 
-    def __init__(
-        self, shards: Shards, rows: list[NDArray[np.int64]], *, context: int, batch_size: int, seed: int | None
-    ) -> None:
+    def __init__(self, shards: Shards, rows: list[NDArray[np.int64]], *, context: int, batch_size: int, seed: int | None) -> None:
         self._shards, self._rows = shards, rows
         self.context, self.batch_size, self._seed = context, batch_size, seed
         self._epoch = -1
@@ -106,9 +104,7 @@ class Packed:
         learned[: max(self._shards.unlearned[document] - start - 1, 0)] = IGNORED  # the prompt
 
 
-def pack(
-    shards: Shards, *, context: int, batch_size: int, seed: int | None, whole: bool
-) -> tuple[Packed, Accounting]:
+def pack(shards: Shards, *, context: int, batch_size: int, seed: int | None, whole: bool) -> tuple[Packed, Accounting]:
     """Cut long documents into pieces and fit the pieces into rows (best fit, longest first, over a window).
 
     Args:

@@ -11,7 +11,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")  # before the import: Daft's telemetr
 
 import daft
 import polars as pl
-from daft import col
+from daft import col, lit
 
 __all__ = ["repeated"]
 
@@ -26,6 +26,6 @@ def repeated(tables: Sequence[Path]) -> pl.DataFrame:
         Columns key, id, length, in no particular order.
     """
     rows = daft.read_parquet([str(path) for path in tables])
-    counts = rows.groupby("key").agg(col("id").count().alias("count")).where(col("count") > 1).select("key")
+    counts = rows.groupby("key").agg(col("id").count().alias("count")).where(col("count") != lit(1)).select("key")
     found = rows.join(counts, on="key", how="semi").select("key", "id", "length")
     return pl.DataFrame(pl.from_arrow(found.to_arrow()))

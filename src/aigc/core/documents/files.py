@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files as package_files
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import zstandard
 
@@ -135,7 +135,7 @@ def opened(path: Path, meter: Meter) -> Iterator[IO[bytes]]:
 def _decompressed(path: Path, raw: IO[bytes]) -> IO[bytes]:
     match path.suffix.lower():
         case ".gz":
-            return gzip.GzipFile(fileobj=raw)
+            return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
         case ".zst":
             return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
         case ".xz":

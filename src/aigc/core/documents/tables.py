@@ -91,7 +91,9 @@ def fitted(frame: pl.DataFrame, schema: dict[str, pl.DataType]) -> pl.DataFrame:
         if name not in frame.columns:
             columns.append(pl.lit(None, dtype=kind).alias(name))
         elif kind == pl.String and frame.schema[name].is_nested():
-            values = [None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in frame[name].to_list()]
+            values = [
+                None if value is None else json.dumps(value, ensure_ascii=False, default=str) for value in frame[name].to_list()
+            ]
             columns.append(pl.lit(pl.Series(name, values, dtype=pl.String)).alias(name))
         else:
             columns.append(pl.col(name).cast(kind))

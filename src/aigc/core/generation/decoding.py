@@ -5,9 +5,7 @@ import torch
 __all__ = ["next_tokens"]
 
 
-def next_tokens(
-    logits_BV: torch.Tensor, *, temperature: float, top_k: int, top_p: float, draws_B: torch.Tensor
-) -> torch.Tensor:
+def next_tokens(logits_BV: torch.Tensor, *, temperature: float, top_k: int, top_p: float, draws_B: torch.Tensor) -> torch.Tensor:
     """Choose a token for each row.
 
     Args:

@@ -27,7 +27,13 @@ def build(
         context: the longest sequence, in tokens.
         end: the id that starts and ends documents.
     """
-    shared = {"vocab_size": vocabulary, "bos_token_id": end, "eos_token_id": end, "pad_token_id": end, "tie_word_embeddings": True}
+    shared = {
+        "vocab_size": vocabulary,
+        "bos_token_id": end,
+        "eos_token_id": end,
+        "pad_token_id": end,
+        "tie_word_embeddings": True,
+    }
     config: PretrainedConfig
     if family == "gpt2":
         config = GPT2Config(

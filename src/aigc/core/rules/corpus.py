@@ -197,9 +197,7 @@ def _write_keys(rule: Duplicates, parts: Sequence[Path]) -> list[Path]:
     """A file of key, id and length beside each part: all that the engine must hold to find repeats."""
     files = []
     for part in parts:
-        keys = pl.read_parquet(part, columns=["id", "text"]).select(
-            "id", key=rule.key(), length=pl.col("text").str.len_chars()
-        )
+        keys = pl.read_parquet(part, columns=["id", "text"]).select("id", key=rule.key(), length=pl.col("text").str.len_chars())
         files.append(part.with_suffix(".keys"))
         keys.write_parquet(files[-1], compression="lz4")
     return files

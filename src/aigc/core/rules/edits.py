@@ -12,7 +12,6 @@ from aigc.core.rules.rule import TEXT, Edit
 __all__ = ["FinishSentence", "HtmlToText", "Redact", "RepairUnicode", "Whitespace"]
 
 
-
 class RepairUnicode(Edit):
     """Mend mojibake, compose characters (NFC), remove control and zero-width characters. Source: ftfy 6.
 

@@ -26,10 +26,7 @@ def rows(ids: pl.Series | Sequence[str], verdict: str, **columns: Any) -> pl.Dat
     return frame.select(
         "id",
         verdict=pl.lit(verdict),
-        **{
-            name: (value if isinstance(value, pl.Series) else pl.lit(value)).cast(SCHEMA[name])
-            for name, value in values.items()
-        },
+        **{name: (value if isinstance(value, pl.Series) else pl.lit(value)).cast(SCHEMA[name]) for name, value in values.items()},
     ).select(list(SCHEMA))
 
 

@@ -15,7 +15,6 @@ LANGUAGE = pl.when(TEXT.str.count_matches(r"\p{Han}") >= 0.3 * _LETTERS).then(pl
 """Which bound applies: zh where three letters in ten or more are Han characters, en for all other text."""
 
 
-
 class ByLanguage(BaseModel):
     """A bound that differs by language; a language that is not named has no bound."""
 

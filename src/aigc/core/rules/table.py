@@ -1,6 +1,6 @@
 """The table of rules: the name in the project file, and the class; and how a list of rules is read from YAML."""
 
-from typing import Annotated, Any, Union
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, Discriminator, GetJsonSchemaHandler, PlainSerializer, Tag
 from pydantic_core import CoreSchema
@@ -78,8 +78,9 @@ class _AsWritten:
         return {"anyOf": [{"enum": bare}, mapping | {"minProperties": 1, "maxProperties": 1}]}
 
 
-_Choice = Union[  # noqa: UP007 - built from the table
-    tuple(Annotated[cls, BeforeValidator(_parameters), Tag(name)] for name, cls in RULES.items())
-]
-Rules = list[Annotated[_Choice, Discriminator(_tag), BeforeValidator(_one_rule), PlainSerializer(_as_written), _AsWritten]]  # type: ignore[valid-type]
-"""A list of rules in a project file."""
+if TYPE_CHECKING:
+    Rules = list[Rule]
+else:
+    _choice = Union[tuple(Annotated[cls, BeforeValidator(_parameters), Tag(name)] for name, cls in RULES.items())]  # noqa: UP007
+    Rules = list[Annotated[_choice, Discriminator(_tag), BeforeValidator(_one_rule), PlainSerializer(_as_written), _AsWritten]]
+    """A list of rules in a project file."""

@@ -12,9 +12,7 @@ __all__ = ["END_OF_TEXT", "TextCodec", "train_bpe"]
 
 END_OF_TEXT = "<|endoftext|>"
 # GPT-4's split (cl100k_base); a run of Han characters is one piece, inside which BPE finds the words
-SPLIT = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
+SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 
 
 class TextCodec:

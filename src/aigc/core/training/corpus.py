@@ -70,7 +70,9 @@ def load_corpus(
     validation, seen = pack(shards["validation"], context=context, batch_size=batch_size, seed=None, whole=whole)
     for name, one in (("training", accounting), ("validation", seen)):
         if one.label_tokens <= 0:
-            raise AigcError(f"{split}: no token of the {name} split can be learned ({one.documents} documents, {one.dropped} dropped)")
+            raise AigcError(
+                f"{split}: no token of the {name} split can be learned ({one.documents} documents, {one.dropped} dropped)"
+            )
     text_bytes = None if seen.truncated or seen.dropped else shards["validation"].text_bytes
     return Corpus(training, validation, accounting, seen, text_bytes)
 
@@ -78,4 +80,3 @@ def load_corpus(
 def parameters_of(model: PreTrainedModel) -> int:
     """How many numbers are trained; tied weights count once."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
-

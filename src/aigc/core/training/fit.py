@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from transformers import PreTrainedModel
 
@@ -90,16 +91,16 @@ def fit(
         return Validation.of(*evaluate(model, validation), text_bytes)
 
     with metrics.open("w", encoding="utf-8") as file:
-        for line in earlier:
-            print(json.dumps(line), file=file)
+        for old in earlier:
+            print(json.dumps(old), file=file)
         if snapshot is None:
             first = validate()
             _record(file, {"step": 0, "validation_loss": first.loss, "bits_per_byte": first.bits_per_byte})
             yield Progress(0, None, first)
         else:
-            for line in earlier:
-                if "validation_loss" in line:
-                    yield Progress(line["step"], None, Validation(line["validation_loss"], line["bits_per_byte"]))
+            for old in earlier:
+                if "validation_loss" in old:
+                    yield Progress(int(old["step"]), None, Validation(old["validation_loss"], old["bits_per_byte"]))
         for step in train(
             model,
             training,
@@ -124,9 +125,7 @@ def fit(
             _record(file, line)
             stop = stopping()
             if last or stop or step.number % settings.checkpoint_every == 0:
-                snapshots.take(
-                    checkpoints, step=step.number, model=model, optimiser=optimiser, keep=settings.keep_checkpoints
-                )
+                snapshots.take(checkpoints, step=step.number, model=model, optimiser=optimiser, keep=settings.keep_checkpoints)
             yield Progress(step.number, step, measured)
             if stop:
                 return
@@ -136,7 +135,7 @@ def _record(file: object, line: dict[str, float | None]) -> None:
     print(json.dumps(line), file=file, flush=True)  # type: ignore[call-overload]
 
 
-def _lines_up_to(metrics: Path, step: int) -> list[dict[str, float]]:
+def _lines_up_to(metrics: Path, step: int) -> list[dict[str, Any]]:
     lines = []
     for text in metrics.read_text("utf-8").splitlines() if metrics.exists() else []:
         try:
@@ -146,5 +145,3 @@ def _lines_up_to(metrics: Path, step: int) -> list[dict[str, float]]:
         if line["step"] <= step:
             lines.append(line)
     return lines
-
-

@@ -56,7 +56,7 @@ def train(
         optimiser.zero_grad(set_to_none=True)
         for batch in micro:
             part = loss_sum(model, batch.to(device)) / max(tokens, 1)
-            part.backward()
+            part.backward()  # type: ignore[no-untyped-call]
             loss += part.detach()
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
         value, gradient_norm = float(loss), float(norm)
@@ -73,9 +73,7 @@ def loss_sum(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     """
     with _autocast(batch.input_ids.device):
         logits_BTV = model(input_ids=batch.input_ids, position_ids=batch.position_ids, use_cache=False).logits
-    return functional.cross_entropy(
-        logits_BTV.flatten(0, 1).float(), batch.labels.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
+    return functional.cross_entropy(logits_BTV.flatten(0, 1).float(), batch.labels.flatten(), ignore_index=IGNORED, reduction="sum")
 
 
 def _autocast(device: torch.device) -> AbstractContextManager[object]:

@@ -6,23 +6,23 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from conftest import Aigc
+
+from command import Aigc
 
 COMMANDS = ["clean", "split", "pretrain", "finetune", "generate", "run", "check", "trace", "new", "schema"]
-WORDS = "river stone cloud paper window garden letter market winter doctor".split()
+NOUNS = ["river", "stone", "cloud", "paper", "window", "garden", "letter", "market", "winter", "doctor"]
 
 
 def rows(count: int = 30) -> str:
-    return "".join(
-        json.dumps({"title": f"t{i}", "text": f"The {WORDS[i % 10]} number {i} is here."}) + "\n" for i in range(count)
-    )
+    return "".join(json.dumps({"title": f"t{i}", "text": f"The {NOUNS[i % 10]} number {i} is here."}) + "\n" for i in range(count))
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """p.yaml with clean and split, and the 30 documents of in.jsonl."""
     (tmp_path / "in.jsonl").write_text(rows(), "utf-8")
-    text = "name: p\nclean:\n  input: in.jsonl\n  rules: [whitespace, exact_duplicates]\nsplit: {validation: 0.2, test: 0.2}\n"
+    clean = "clean: {input: in.jsonl, rules: [whitespace, exact_duplicates]}"
+    text = f"name: p\n{clean}\nsplit: {{validation: 0.2, test: 0.2}}\n"
     (tmp_path / "p.yaml").write_text(text, "utf-8")
     return tmp_path
 
@@ -88,7 +88,7 @@ def test_every_line_of_several_errors_is_marked(aigc: Aigc, project: Path) -> No
 
 def test_a_file_that_is_no_mapping(aigc: Aigc, tmp_path: Path) -> None:
     (tmp_path / "p.yaml").write_text("- a\n")
-    assert "p.yaml: holds a sequence" in refused(aigc("clean", "p.yaml"), 2)
+    assert "p.yaml: holds a list" in refused(aigc("clean", "p.yaml"), 2)
 
 
 @pytest.mark.parametrize("command", ["clean", "split", "pretrain", "finetune", "generate"])
@@ -98,10 +98,8 @@ def test_a_section_that_is_missing(aigc: Aigc, tmp_path: Path, command: str) -> 
 
 
 def test_missing_input(aigc: Aigc, project: Path) -> None:
-    assert "im.jsonl: no such file; did you mean in.jsonl?" in refused(
-        aigc("clean", "p.yaml", "clean.input=im.jsonl"), 1
-    )
-    assert "*.csv: no file matches" in refused(aigc("clean", "p.yaml", "clean.input=*.csv"), 1)
+    assert "im.jsonl: no such file; did you mean in.jsonl?" in refused(aigc("clean", "p.yaml", "clean.input=im.jsonl"), 1)
+    assert "d/*.csv: no file matches" in refused(aigc("clean", "p.yaml", "clean.input=d/*.csv"), 1)
     assert not (project / "runs").exists()
 
 
@@ -155,7 +153,7 @@ def test_clean_writes_the_run_folder_and_nothing_on_stdout(aigc: Aigc, project: 
 
 
 def test_clean_reads_stdin(aigc: Aigc, project: Path) -> None:
-    worked(aigc("clean", "p.yaml", "clean.input=-", stdin=rows(5)))
+    worked(aigc("clean", "p.yaml", "clean.input='-'", stdin=rows(5)))
     assert json.loads((project / "runs/p/clean/manifest.json").read_text())["rows"]["read"] == 5
 
 
@@ -191,9 +189,3 @@ def test_run_notices_a_lost_output(aigc: Aigc, project: Path) -> None:
     said = worked(aigc("run", "p.yaml"))
     assert "clean: runs/p/clean/ledger.parquet is missing or was changed" in said
     assert "split: up to date" in said, "the same documents again"
-
-
-def test_schema_prints_json(aigc: Aigc) -> None:
-    done = aigc("schema")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["$schema"] == "https://json-schema.org/draft/2020-12/schema"

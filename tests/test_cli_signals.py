@@ -8,10 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Aigc
+
+from command import Aigc
 
 ROW = '{"text": "The river is here."}\n'
 Start = Callable[[], subprocess.Popen[str]]
+
+
+def _heed_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell starts background jobs, maybe pytest, with SIGINT ignored
 
 
 @pytest.fixture
@@ -23,7 +28,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def call() -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
         command = [sys.executable, "-m", "aigc", "clean", "p.yaml"]
-        process = subprocess.Popen(command, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+        process = subprocess.Popen(command, cwd=tmp_path, stdin=pipe, stdout=pipe, stderr=pipe, text=True, preexec_fn=_heed_ctrl_c)
         processes.append(process)
         assert process.stdin is not None
         process.stdin.write(ROW)

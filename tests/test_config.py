@@ -55,8 +55,8 @@ def test_a_huge_file_is_no_project_file(tmp_path: Path) -> None:
         (b"name: \xff", "p.yaml: not UTF-8 text (byte 6)"),
         ("", "p.yaml: is empty; a project file is a mapping, e.g. `name: news`"),
         ("# nothing but a comment", "p.yaml: is empty; a project file is a mapping"),
-        ("- a", "p.yaml: holds a sequence; a project file is a mapping"),
-        ("hello", "p.yaml: holds a scalar; a project file is a mapping"),
+        ("- a", "p.yaml: holds a list; a project file is a mapping"),
+        ("hello", "p.yaml: holds a single value; a project file is a mapping"),
         ("name: a\nseed: [1", "p.yaml:2: not valid YAML: expected ',' or ']'"),
         ("name: a\nb: c: d", "p.yaml:2: not valid YAML: mapping values are not allowed here"),
         ("name: a\nseed: *x", "p.yaml:2: not valid YAML: found undefined alias 'x'"),
@@ -100,8 +100,7 @@ def test_an_alias_to_the_list_that_holds_it(tmp_path: Path) -> None:
         ("output_dir: x", "p.yaml:2: output_dir: unknown key; aigc calls it runs"),
         (
             "split:\n  lr: 1",
-            "p.yaml:3: split.lr: unknown key here; it belongs to `aigc pretrain`:"
-            " pretrain.learning_rate or finetune.learning_rate",
+            "p.yaml:3: split.lr: unknown key here; it belongs to `aigc pretrain`: pretrain.learning_rate or finetune.learning_rate",
         ),
         (
             "split:\n  top_k: 1",
@@ -139,7 +138,6 @@ def test_unknown_key(tmp_path: Path, content: str, message: str) -> None:
             "pretrain:\n  schedule: cosin",
             "p.yaml:3: pretrain.schedule: input should be 'cosine', 'linear' or 'constant'",
         ),
-        ("pretrain:\n  steps: 3\n  epochs: 1", "p.yaml:2: pretrain: give steps or epochs, not both"),
         (
             "split:\n  validation: 0.5\n  test: 0.5",
             "p.yaml:2: split: validation 0.5 + test 0.5 leaves nothing to train on",
@@ -227,9 +225,7 @@ def test_wrong_override(tmp_path: Path, override: str, message: str) -> None:
 
 
 def test_several_errors_come_sorted_by_line(tmp_path: Path) -> None:
-    lines = error(
-        tmp_path, "name: a\nzzz: 1\nsplit:\n  test: 2\n  validation: x\nseed: -1\n", "device=gpu"
-    ).splitlines()
+    lines = error(tmp_path, "name: a\nzzz: 1\nsplit:\n  test: 2\n  validation: x\nseed: -1\n", "device=gpu").splitlines()
     assert [line.split(": ")[:2] for line in lines] == [
         ["command line", "device"],
         ["p.yaml:2", "zzz"],

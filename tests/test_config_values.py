@@ -65,9 +65,7 @@ def test_a_byte_order_mark_and_a_number_as_name(tmp_path: Path) -> None:
 
 def test_overrides_set_nested_keys_and_create_sections(tmp_path: Path) -> None:
     text = f"{CLEAN}generate:\n"
-    project = read(
-        tmp_path, text, "clean.input=[y, z]", "pretrain.model.layers=2", "seed=7", "generate.top_k=1", "seed=8"
-    )
+    project = read(tmp_path, text, "clean.input=[y, z]", "pretrain.model.layers=2", "seed=7", "generate.top_k=1", "seed=8")
     assert project.clean is not None
     assert project.clean.input == ["y", "z"]
     assert project.pretrain is not None

@@ -58,9 +58,7 @@ def test_core_imports_go_left(module: str) -> None:
         if name.startswith("aigc.core."):
             assert ROOMS.index(_room(name)) <= place, f"{module} imports {name} from its right"
         else:
-            assert name == "aigc.errors", (
-                f"{module} imports {name}; of what is outside core it may know aigc.errors only"
-            )
+            assert name == "aigc.errors", f"{module} imports {name}; of what is outside core it may know aigc.errors only"
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if name.startswith("aigc.stages.")])
@@ -97,11 +95,7 @@ def test_a_module_has_a_docstring_and_names_what_it_offers(module: str) -> None:
     tree = ast.parse(MODULES[module].read_text("utf-8"))
     assert ast.get_docstring(tree), f"{module} has no docstring"
     listed = _listed(tree)
-    public = {
-        node.name
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
-    }
+    public = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")}
     assert not public or listed is not None, f"{module} has no __all__"
     if listed is not None:
         there = vars(import_module(module))

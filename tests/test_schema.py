@@ -77,9 +77,7 @@ def test_every_reference_in_the_schema_resolves() -> None:
 
 
 def test_every_key_is_described() -> None:
-    models = {"Project": _schema()["properties"]} | {
-        name: model["properties"] for name, model in _schema()["$defs"].items()
-    }
+    models = {"Project": _schema()["properties"]} | {name: model["properties"] for name, model in _schema()["$defs"].items()}
     nameless = {
         f"{model}.{key}"
         for model, keys in models.items()

@@ -69,10 +69,16 @@ def _leave(message: str, code: int) -> NoReturn:
 def _stage(name: str, file: str, overrides: list[str] | None) -> None:
     from importlib import import_module
 
-    from aigc import config
+    from aigc import config, lineage
+    from aigc.schema import SECTIONS
+    from aigc.signals import terminate_in_order
 
     project = config.load(file, overrides or ())
-    import_module(f"aigc.stages.{name}").run(project)
+    if name in SECTIONS:
+        lineage.sources(project, name)  # a missing section or file is told before anything heavy is imported
+    stage = import_module(f"aigc.stages.{name}")
+    terminate_in_order()
+    stage.run(project)
 
 
 @_command
@@ -146,6 +152,7 @@ def run(
 
     from aigc import config, lineage, runs
     from aigc.schema import SECTIONS
+    from aigc.signals import terminate_in_order
 
     project = config.load(file, overrides or ())
     for name in SECTIONS:
@@ -156,7 +163,9 @@ def run(
             print(f"{name}: up to date, see {runs.root(project) / name}", file=sys.stderr)
             continue
         print(f"{name}: {why}", file=sys.stderr)
-        import_module(f"aigc.stages.{name}").run(project)
+        stage = import_module(f"aigc.stages.{name}")
+        terminate_in_order()
+        stage.run(project)
 
 
 @_command

@@ -87,8 +87,9 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
         raise ConfigError(f"{file}: not UTF-8 text (byte {error.start:,})") from None
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read ({error.strerror})") from None
-    loader = _Loader(text)
+    loader = None
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         if not isinstance(node, yaml.MappingNode):
             found = "is empty" if node is None else f"holds a {'list' if isinstance(node, yaml.SequenceNode) else 'single value'}"
@@ -104,8 +105,11 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
         raise ConfigError(f"{file}: not valid YAML: {str(error).splitlines()[0]}") from None
     except RecursionError:
         raise ConfigError(f"{file}: nested too deeply, or an alias that contains itself") from None
+    except (ValueError, TypeError, KeyError, AttributeError) as error:  # `!!int abc`: a tag that the value does not bear
+        raise ConfigError(f"{file}: not valid YAML: a value does not fit its tag ({error})") from None
     finally:
-        loader.dispose()
+        if loader is not None:
+            loader.dispose()
 
 
 def _locate(file: Path, node: yaml.Node, at: Path_, lines: dict[Path_, int], seen: set[int]) -> None:
@@ -134,11 +138,13 @@ def _override(data: dict[str, Any], lines: dict[Path_, int], override: str) -> N
     if not equals or not all(path):
         raise ConfigError(f"command line: {override!r} is no override; write key=value, e.g. finetune.learning_rate=1e-4")
     try:
-        value = parse_scalar(text)
-    except yaml.YAMLError:
+        value = text if text == "-" or text[:1] in tuple("*&!%@`|>") else parse_scalar(text)  # `-` and `*.csv` are files
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigError(f"command line: {key}: {text!r} is not valid YAML; quote it") from None
     here: dict[str, Any] = data
     for depth, part in enumerate(path[:-1], start=1):
+        if part not in here:
+            lines[path[:depth]] = 0
         inner = here.setdefault(cast(str, part), {})
         if inner is None:
             inner = here[cast(str, part)] = {}
@@ -154,7 +160,9 @@ def _override(data: dict[str, Any], lines: dict[Path_, int], override: str) -> N
 
 def _explain(file: Path, lines: dict[Path_, int], detail: ErrorDetails) -> tuple[int, str]:
     """The line that an error stands on (0: none), and the message for it."""
-    at: Path_ = tuple(part for part in detail["loc"] if part not in ("number", "by language"))  # branches of a bound
+    loc = detail["loc"]
+    branches = ("number", "by language")  # of the union that a bound is
+    at: Path_ = tuple(part for i, part in enumerate(loc) if not (part in branches and i and loc[i - 1] in ("min", "max")))
     known = at
     while known and known not in lines:
         known = known[:-1]
@@ -168,6 +176,8 @@ def _explain(file: Path, lines: dict[Path_, int], detail: ErrorDetails) -> tuple
         what = f"is needed; {_purpose(at)}" if _purpose(at) else "is needed"
     elif kind == "union_tag_invalid":
         what = _unknown_rule(str(detail.get("ctx", {}).get("tag", "")).strip("'"))
+    elif kind == "too_short":
+        what = "is empty"
     elif kind in ("model_type", "dict_type", "model_attributes_type"):
         what = f"expected a mapping of keys, found {_show(found)}"
     else:

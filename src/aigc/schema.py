@@ -101,7 +101,7 @@ class Training(Section):
     epochs: float = Field(1.0, gt=0)
     """passes over the training split"""
     steps: int | None = Field(None, ge=1)
-    """optimiser steps, instead of epochs"""
+    """optimiser steps; where they are given, epochs do not count"""
     learning_rate: float = Field(1e-3, gt=0)
     """the highest, after warm-up"""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
@@ -118,12 +118,6 @@ class Training(Section):
     """steps between checkpoints (default: ten times a run)"""
     keep_checkpoints: int = Field(2, ge=1)
     """how many of the last checkpoints stay"""
-
-    @model_validator(mode="after")
-    def _has_one_length(self) -> Self:
-        if {"steps", "epochs"} <= self.model_fields_set and self.steps is not None:
-            raise ValueError("give steps or epochs, not both")
-        return self
 
 
 class Pretrain(Training):
@@ -198,6 +192,14 @@ class Project(Section):
     """a checkpoint adapted to the documents"""
     generate: Generate | None = None
     """prompts into checked samples"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_section_has_defaults(cls, data: Any) -> Any:
+        """`split:` with nothing behind it asks for the stage with its defaults."""
+        if not isinstance(data, dict):
+            return data
+        return {key: {} if value is None and key in SECTIONS else value for key, value in data.items()}
 
     @field_validator("name", mode="before")
     @classmethod

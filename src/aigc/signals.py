@@ -17,8 +17,12 @@ def _raise(_number: int, _frame: FrameType | None) -> None:
 
 
 def terminate_in_order() -> None:
-    """Make SIGTERM unwind the stack like Ctrl-C instead of ending the process at once."""
+    """Make SIGTERM unwind the stack like Ctrl-C instead of ending the process at once.
+
+    To be called after the imports as well: polars takes SIGINT for itself when it is imported.
+    """
     signal.signal(signal.SIGTERM, _raise)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Stop:

@@ -1,5 +1,6 @@
 """Packing loses no token, learns no prompt, and mixes no two documents."""
 
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -44,7 +45,7 @@ def _pieces(batch: Batch) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     found = []
     for ids, positions, labels in zip(batch.input_ids, batch.position_ids, batch.labels, strict=True):
         starts = [*torch.nonzero(positions == 0).flatten().tolist(), len(positions)]
-        for start, stop in zip(starts, starts[1:], strict=False):
+        for start, stop in pairwise(starts):
             assert positions[start:stop].tolist() == list(range(stop - start))
             if ids[start] != 0:
                 found.append((ids[start:stop].numpy(), labels[start:stop].numpy()))

@@ -98,11 +98,6 @@ def test_the_reason_is_the_bound_in_words(rule: Measure, text: str, reason: str 
     assert broken(rule, text) == reason
 
 
-def test_min_is_the_reason_where_both_are_broken() -> None:
-    rule = Words(min=ByLanguage(zh=9), max=ByLanguage(zh=2))
-    assert broken(rule, "五个字的话") == "min 9 (zh)"
-
-
 def test_bounds_by_language_are_read_from_a_mapping() -> None:
     assert Words.model_validate({"min": {"en": 50, "zh": 80}}).min == ByLanguage(en=50, zh=80)
 

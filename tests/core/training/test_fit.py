@@ -90,7 +90,7 @@ def _without_speed(lines: list[dict[str, float]]) -> list[dict[str, float]]:
     return [{name: value for name, value in line.items() if name != "tokens_per_second"} for line in lines]
 
 
-@pytest.mark.parametrize("stop_at", [1, 2, 3, 5])
+@pytest.mark.parametrize("stop_at", [1, 3])
 def test_stopped_and_resumed_is_the_run_at_once(
     stop_at: int, tiny_model: MakeModel, splits: tuple[Packed, Packed], tmp_path: Path
 ) -> None:
@@ -107,10 +107,10 @@ def test_stopped_and_resumed_is_the_run_at_once(
 
 def test_a_killed_run_goes_on_from_its_last_snapshot(tiny_model: MakeModel, splits: tuple[Packed, Packed], tmp_path: Path) -> None:
     _, expected = _run(tiny_model(dropout=0.2), splits, tmp_path / "whole")
-    folder = tmp_path / "killed"
+    folder, model = tmp_path / "killed", tiny_model(dropout=0.2)
     folder.mkdir()
     torch.manual_seed(0)
-    steps = fit(tiny_model(dropout=0.2), *splits, text_bytes=100, settings=SETTINGS, folder=folder, stopping=lambda: False)
+    steps = fit(model, *splits, text_bytes=100, settings=SETTINGS, folder=folder, stopping=lambda: False)
     while next(steps).number < 3:
         pass
     steps.close()  # after step 3, with a snapshot of step 2

@@ -129,12 +129,11 @@ def pack(shards: Shards, *, context: int, batch_size: int, seed: int | None, who
         window = [pieces[i] for i in order[first : first + WINDOW]]
         rows += [np.asarray(row, np.int64) for row in _best_fit(window, context)]
     inputs = sum(length for _, _, length in pieces)
-    heads = np.maximum(shards.unlearned - 1, 0)
-    label_tokens = inputs - int(np.where(dropped, 0, np.minimum(heads, context)).sum())
+    unlearned = sum(min(max(int(shards.unlearned[document]) - start - 1, 0), length) for document, start, length in pieces)
     accounting = Accounting(
         documents=shards.documents,
         tokens=inputs,
-        label_tokens=label_tokens,
+        label_tokens=inputs - unlearned,
         rows=len(rows),
         padding=1 - inputs / max(len(rows) * context, 1),
         cut=0 if whole else int(too_long.sum()),

@@ -54,7 +54,7 @@ def _matches(pattern: str) -> list[Path]:
         return [path for path in folder.glob(rest) if _known(path)]
     path = Path(pattern).expanduser()
     if path.is_dir():
-        return [inner for inner in path.rglob("*") if inner.is_file() and _known(inner)]
+        return [inner for inner in path.rglob("*") if inner.is_file() and _known(inner) and not _hidden(inner, path)]
     if path.exists():
         return [path]
     first_glob = next((i for i, part in enumerate(path.parts) if any(c in part for c in "*?[")), None)
@@ -74,8 +74,12 @@ def _why_nothing(pattern: str) -> str:
     return "no such file" + (f"; did you mean {path.parent / near[0]}?" if near else "")
 
 
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
 def _known(path: Path) -> bool:
-    return bool(set(path.suffixes[-2:]) & {f".{name}" for name in FORMATS}) and not path.name.startswith(".")
+    return bool({suffix.lower() for suffix in path.suffixes[-2:]} & {f".{name}" for name in FORMATS})
 
 
 def format_of(path: Path) -> str:
@@ -112,6 +116,35 @@ class _Metered(io.RawIOBase):
         return len(data)
 
 
+class _Zstd(io.RawIOBase):
+    """Zstandard frames, one after the other; zstandard's own reader takes a file that is cut off for a whole one."""
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self._raw = raw
+        self._frame: Any = None
+        self._ready = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._ready:
+            data = self._raw.read(1 << 18)
+            if not data:
+                if self._frame is not None:
+                    raise EOFError("it ends in the middle of a frame")
+                return 0
+            while data:
+                self._frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+                self._ready += self._frame.decompress(data)
+                data = self._frame.unused_data if self._frame.eof else b""
+                if self._frame.eof:
+                    self._frame = None
+        size = min(len(buffer), len(self._ready))
+        buffer[:size], self._ready = self._ready[:size], self._ready[size:]
+        return size
+
+
 @contextmanager
 def opened(path: Path, meter: Meter) -> Iterator[IO[bytes]]:
     """A file's bytes, decompressed as they are read, so that an archive is never whole in memory.
@@ -137,7 +170,7 @@ def _decompressed(path: Path, raw: IO[bytes]) -> IO[bytes]:
         case ".gz":
             return cast(IO[bytes], gzip.GzipFile(fileobj=raw))
         case ".zst":
-            return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True))
+            return io.BufferedReader(_Zstd(raw), 1 << 20)
         case ".xz":
             return lzma.LZMAFile(raw)
     return raw

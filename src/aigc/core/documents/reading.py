@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,7 @@ class _Rows:
 
     frame: pl.DataFrame
     numbers: list[int]  # line or row numbers, counted from 1
+    lines: list[bytes] | None = None  # the JSON of each row, where there is any
     failures: list[Failure] = field(default_factory=list)
 
 
@@ -59,6 +61,8 @@ class Reader:
     """Reads files into batches of documents. An id that is given is kept; else it is made from the text."""
 
     def __init__(self, *, text_field: str = "text", id_field: str = "id") -> None:
+        if text_field == id_field:
+            raise AigcError(f"clean.id_field: {id_field!r} is the text field as well")
         self.text_field = text_field
         self.id_field = id_field
         self.renamed_ids = 0
@@ -82,7 +86,10 @@ class Reader:
             frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(self.text_field))
         if frame.schema[self.text_field].is_nested():
             frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(self.text_field))
-        frame = frame.with_columns(pl.col(self.text_field).cast(pl.String))
+        text = frame[self.text_field].cast(pl.String, strict=False)
+        for row in _not_strings(rows.lines or [], text, self.text_field):
+            text[row] = None
+        frame = frame.with_columns(text.alias(self.text_field))
         missing = frame[self.text_field].is_null()
         if missing.any():
             has = ", ".join(columns) or "none"
@@ -95,7 +102,10 @@ class Reader:
         for name, theirs in (("text", self.text_field), ("id", self.id_field)):
             if theirs != name and theirs in frame.columns:
                 if name in frame.columns:
-                    frame = frame.rename({name: f"original_{name}"})
+                    other = f"original_{name}"
+                    while other in frame.columns:
+                        other += "_"
+                    frame = frame.rename({name: other})
                 frame = frame.rename({theirs: name})
         frame = frame.with_columns(id=self._unique_ids(frame))
         others = [name for name in frame.columns if name not in ("id", "text")]
@@ -103,7 +113,7 @@ class Reader:
 
     def _unique_ids(self, frame: pl.DataFrame) -> pl.Series:
         given = frame["id"] if "id" in frame.columns and not frame.schema["id"].is_nested() else None
-        ids = given.cast(pl.String) if given is not None else pl.repeat(None, len(frame), dtype=pl.String, eager=True)
+        ids = given.cast(pl.String, strict=False) if given is not None else pl.repeat(None, len(frame), dtype=pl.String, eager=True)
         names: list[str] = []
         for name, text in zip(ids, frame["text"], strict=True):
             unique = wanted = name or hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
@@ -115,6 +125,13 @@ class Reader:
             self._ids.add(key)
             names.append(unique)
         return pl.Series("id", names, dtype=pl.String)
+
+
+def _not_strings(lines: list[bytes], text: pl.Series, name: str) -> Iterator[int]:
+    """Rows whose text was a list or an object among strings: Polars writes such a value out as JSON."""
+    for row in text.str.contains(r"^[\[{]").fill_null(False).arg_true() if lines else ():
+        if not isinstance(json.loads(lines[row]).get(name), str):
+            yield row
 
 
 def rows_of(path: Path) -> Iterator[tuple[str, dict[str, Any] | Failure]]:
@@ -141,7 +158,7 @@ def _json_object(path: Path, number: int, line: bytes) -> dict[str, Any] | Failu
         value = json.loads(line)
         if not isinstance(value, dict):
             return failure(f"not a JSON object but a {type(value).__name__}")
-        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate is no text
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # a lone surrogate is no text, NaN no JSON
     except UnicodeError:
         return failure("not UTF-8 text")
     except json.JSONDecodeError as error:
@@ -160,14 +177,19 @@ def _read_jsonl(path: Path, meter: Meter) -> Iterator[_Rows]:
 def _parse_block(path: Path, block: Lines) -> _Rows:
     """The fast way for a block without a fault, row by row where there is one."""
     failures = [Failure(f"{path}:{number}", f"a line of more than {MAX_LINE >> 20} MB", "") for number in block.too_long]
-    try:
-        frame = pl.read_ndjson(io.BytesIO(b"\n".join(block.lines)), infer_schema_length=None) if block.lines else pl.DataFrame()
-    except pl.exceptions.PolarsError:
-        frame = None
-    if frame is not None and len(frame) == len(block.lines) and not _holds_nul(frame):
-        return _Rows(frame, block.numbers, failures)
+    data = b"\n".join(block.lines)
+    if not data:
+        return _Rows(pl.DataFrame(), [], [], failures)
+    if not _SURROGATE.search(data):  # Polars would read a lone one as NUL
+        try:
+            frame = pl.read_ndjson(io.BytesIO(data), infer_schema_length=None)
+            if len(frame) == len(block.lines):
+                return _Rows(frame, block.numbers, block.lines, failures)
+        except pl.exceptions.PolarsError:
+            pass  # some row is broken, or a field has types that have nothing in common: below, each is looked at
     good: list[dict[str, Any]] = []
     numbers: list[int] = []
+    lines: list[bytes] = []
     for number, line in zip(block.numbers, block.lines, strict=True):
         row = _json_object(path, number, line)
         if isinstance(row, Failure):
@@ -175,17 +197,24 @@ def _parse_block(path: Path, block: Lines) -> _Rows:
         else:
             good.append(row)
             numbers.append(number)
-    lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in good).encode()
-    try:
-        frame = pl.read_ndjson(io.BytesIO(lines), infer_schema_length=None) if good else pl.DataFrame()
-    except pl.exceptions.PolarsError as error:
-        raise AigcError(f"{path}: rows {numbers[0]} to {numbers[-1]} have no common columns ({error})") from None
-    return _Rows(frame, numbers, failures)
+            lines.append(line)
+    return _Rows(_frame_of(good), numbers, lines, failures)
 
 
-def _holds_nul(frame: pl.DataFrame) -> bool:
-    """Polars reads a lone surrogate as NUL; the slow way tells the two apart."""
-    return any(frame[name].str.contains("\x00", literal=True).any() for name, kind in frame.schema.items() if kind == pl.String)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _frame_of(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    """Rows of any shape into columns; one whose values have no common type is kept as JSON text."""
+    columns = []
+    for name in dict.fromkeys(name for row in rows for name in row):
+        values = [row.get(name) for row in rows]
+        try:
+            columns.append(pl.Series(name, values, strict=True))
+        except (pl.exceptions.PolarsError, TypeError, OverflowError):
+            texts = [v if v is None or isinstance(v, str) else json.dumps(v, ensure_ascii=False) for v in values]
+            columns.append(pl.Series(name, texts, dtype=pl.String))
+    return pl.DataFrame(columns)
 
 
 def _read_json(path: Path, meter: Meter) -> Iterator[_Rows]:
@@ -195,7 +224,7 @@ def _read_json(path: Path, meter: Meter) -> Iterator[_Rows]:
         raise AigcError(f"{path}: more than {MAX_JSON >> 20} MB of JSON in one value; write it as JSON lines")
     try:
         value = json.loads(data.decode("utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise AigcError(f"{path}: not valid JSON: {error}") from None
     items = value if isinstance(value, list) else [value]
     for start in range(0, len(items), BATCH_ROWS):
@@ -212,6 +241,9 @@ def _read_csv(path: Path, meter: Meter) -> Iterator[_Rows]:
             header = next(table, None)
             if header is None:
                 return
+            twice = next((name for name in header if header.count(name) > 1), None)
+            if twice is not None:
+                raise AigcError(f"{path}:1: two columns are called {twice!r}")
             rows: list[list[str]] = []
             numbers: list[int] = []
             failures: list[Failure] = []
@@ -225,9 +257,9 @@ def _read_csv(path: Path, meter: Meter) -> Iterator[_Rows]:
                     failures.append(Failure(f"{path}:{start}", reason, ",".join(cells)[:200]))
                 start = table.line_num + 1
                 if len(rows) + len(failures) >= BATCH_ROWS:
-                    yield _Rows(pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String), orient="row"), numbers, failures)
+                    yield _Rows(pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String), orient="row"), numbers, None, failures)
                     rows, numbers, failures = [], [], []
-            yield _Rows(pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String), orient="row"), numbers, failures)
+            yield _Rows(pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String), orient="row"), numbers, None, failures)
         except csv.Error as error:
             raise AigcError(f"{path}:{table.line_num}: not valid CSV: {error}") from None
         except UnicodeDecodeError:
@@ -253,13 +285,13 @@ def _read_txt(path: Path, meter: Meter) -> Iterator[_Rows]:
     with opened(path, meter) as stream:
         data = stream.read(MAX_LINE + 1)
     if len(data) > MAX_LINE:
-        yield _Rows(pl.DataFrame(), [], [Failure(f"{path}:1", f"a text of more than {MAX_LINE >> 20} MB", "")])
+        yield _Rows(pl.DataFrame(), [], None, [Failure(f"{path}:1", f"a text of more than {MAX_LINE >> 20} MB", "")])
         return
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         reason = f"not UTF-8 text (byte {error.start:,})"
-        yield _Rows(pl.DataFrame(), [], [Failure(f"{path}:1", reason, data[:200].decode("utf-8", "replace"))])
+        yield _Rows(pl.DataFrame(), [], None, [Failure(f"{path}:1", reason, data[:200].decode("utf-8", "replace"))])
         return
     yield _Rows(pl.DataFrame({"text": [text], "file": [path.name]}), [1])
 

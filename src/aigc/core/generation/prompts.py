@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aigc.core.documents.files import expand
+from aigc.core.documents.files import Meter, expand, format_of, opened
 from aigc.core.documents.reading import Failure, rows_of
 from aigc.core.documents.template import MissingField, fill
 
@@ -38,13 +38,12 @@ def read_prompts(given: str | Sequence[str | dict[str, Any]] | None, template: s
     """
     used: set[str] = set()
     for number, (origin, row) in enumerate(_rows(given)):
-        name = f"{number:06d}"
+        name = f"{number:06d}" if isinstance(row, Failure) or row.get("id") is None else str(row["id"])
+        name = next(unique for unique in (name, *(f"{name}#{count}" for count in range(2, number + 3))) if unique not in used)
+        used.add(name)
         if isinstance(row, Failure):
             yield BadPrompt(name, origin, row.reason)
             continue
-        if row.get("id") is not None and str(row["id"]) not in used:
-            name = str(row["id"])
-        used.add(name)
         try:
             yield Prompt(name, fill(template, row))
         except MissingField as error:
@@ -59,14 +58,20 @@ def _rows(given: str | Sequence[str | dict[str, Any]] | None) -> Iterator[tuple[
             yield f"generate.prompts:{number}", {"prompt": item} if isinstance(item, str) else item
     else:
         for path in expand([given]):
-            if path.suffix == ".txt":
+            if format_of(path) == "txt":
                 yield from _lines(path)
             else:
                 yield from rows_of(path)
 
 
-def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with path.open(encoding="utf-8-sig") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield f"{path}:{number}", {"prompt": line.rstrip("\n")}
+def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any] | Failure]]:
+    with opened(path, Meter()) as stream:
+        for number, line in enumerate(stream, start=1):
+            origin = f"{path}:{number}"
+            try:
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError:
+                yield origin, Failure(origin, "not UTF-8 text", "")
+                continue
+            if text.strip():
+                yield origin, {"prompt": text}

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from aigc.core.tokens.text import TextCodec
@@ -48,12 +49,18 @@ def load(start: str, device: torch.device) -> tuple[PreTrainedModel, TextCodec]:
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        model = AutoModelForCausalLM.from_pretrained(
-            source, config=config, trust_remote_code=False, use_safetensors=True, dtype=torch.float32
+        model, info = AutoModelForCausalLM.from_pretrained(
+            source, config=config, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError, LookupError, SafetensorError) as error:
         raise AigcError(_why(start, folder.is_dir(), error)) from error
-    return model.to(device), TextCodec(tokenizer)
+    if info["missing_keys"]:
+        names = ", ".join(sorted(info["missing_keys"])[:3])
+        raise AigcError(f"{start}: the checkpoint lacks {len(info['missing_keys'])} of the weights that its config names ({names})")
+    codec = TextCodec(tokenizer)
+    if codec.encode(["a"]) == [[]]:
+        raise AigcError(f"{start}: the checkpoint has no tokenizer files")
+    return model.to(device), codec
 
 
 def _why(start: str, is_folder: bool, error: Exception) -> str:

@@ -20,7 +20,8 @@ class RepairUnicode(Edit):
     """
 
     def text(self) -> pl.Expr:
-        mended = TEXT.map_batches(_mend_mojibake, return_dtype=pl.String)
+        plain = TEXT.str.replace_all(r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F]", "")  # ftfy needs U+0080 to U+009F to mend
+        mended = plain.map_batches(_mend_mojibake, return_dtype=pl.String)
         return (
             mended.str.normalize("NFC")
             .str.replace_all(r"\r\n?", "\n")
@@ -70,13 +71,14 @@ _BLOCKS = (
 _CHROME = "script style noscript template nav header footer aside form button select iframe svg head".split()
 _INLINE = "a abbr b cite code del em font i img ins kbd mark q s small span strong sub sup u var".split()
 _TAG = r"(?i)</?(?:" + "|".join([*_BLOCKS, *_CHROME, *_INLINE, "br"]) + r")(?:\s[^<>]*)?/?>|<!--|<!doctype"
-_BLOCK_TAG = re.compile(r"</?(?:" + "|".join([*_BLOCKS, *_CHROME, "br"]) + r")(?:\s[^<>]*)?/?>", re.IGNORECASE)
+_BLOCK_TAG = re.compile(r"</?(?:" + "|".join([*_BLOCKS, *_CHROME]) + r")(?:\s[^<>]*)?/?>", re.IGNORECASE)
 
 
 class HtmlToText(Edit):
     """Take the text out of HTML: scripts, navigation, forms and footers go, paragraphs stay.
 
-    Text without a known HTML tag is left alone, so `a < b` survives.
+    Text without a known HTML tag is left alone, so `a < b` survives. Not the same again when applied twice where the page
+    shows tags as text (`&lt;b&gt;`).
     """
 
     def text(self) -> pl.Expr:
@@ -133,11 +135,11 @@ _SECRETS: dict[Secret, tuple[str, re.Pattern[str]]] = {
     # a cheap sign that an expression can look for, and the exact pattern
     "email": ("@|＠", re.compile(
         r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}[@＠](?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}")),
-    "phone": (r"[0-9][0-9) .-]{5,}[0-9]", re.compile(r"""
+    "phone": (r"[0-9][0-9)） .-]{5,}[0-9]", re.compile(r"""
         (?<![0-9A-Za-z_.+-])(?:
             (?:\(?(?:\+|00)86\)?[\s-]?)?1[3-9][0-9][\s-]?[0-9]{4}[\s-]?[0-9]{4}        # mobile, China
-          | (?:\(?(?:\+|00)86\)?[\s-]?)?(?:\(0[1-9][0-9]{1,2}\)\s?|0[1-9][0-9]{1,2}-)[1-9][0-9]{6,7}  # land line, China
-          | \+[1-9][0-9]{0,2}[\s.-]?(?:\(0?[0-9]{1,4}\)[\s.-]?)?[0-9]{2,5}(?:[\s.-]?[0-9]{2,5}){1,4}  # with country code
+          | (?:\(?(?:\+|00)86\)?[\s-]?)?(?:[(（]0[1-9][0-9]{1,2}[)）]\s?|0[1-9][0-9]{1,2}[ -]?)[1-9][0-9]{6,7}  # land line, China
+          | \+[1-9][0-9]{0,2}[\s-]?(?:\(0?[0-9]{1,4}\)[\s-]?)?[0-9]{2,5}(?:[\s-]?[0-9]{2,5}){1,4}(?!\.[0-9])  # with country code
           | (?:1[\s.-])?(?:\([2-9][0-9]{2}\)\s?|[2-9][0-9]{2}[.-])[2-9][0-9]{2}[\s.-][0-9]{4}          # North America
         )(?![0-9])""", re.VERBOSE)),
 }  # fmt: skip
@@ -148,8 +150,15 @@ def _redact(texts: pl.Series, kinds: list[Secret]) -> pl.Series:
         sign, pattern = _SECRETS[kind]
         rows = texts.str.contains(sign).arg_true()
         if len(rows):
-            texts = texts.scatter(rows, [pattern.sub(f"[{kind.upper()}]", text) for text in texts.gather(rows)])
+            texts = texts.scatter(rows, [_replace(pattern, f"[{kind.upper()}]", text) for text in texts.gather(rows)])
     return texts
+
+
+def _replace(pattern: re.Pattern[str], placeholder: str, text: str) -> str:
+    """Replace until nothing is left to replace: two numbers may touch."""
+    while (after := pattern.sub(placeholder, text)) != text:
+        text = after
+    return text
 
 
 class FinishSentence(Edit):

@@ -50,7 +50,7 @@ class Edit(Rule):
 
     @abstractmethod
     def text(self) -> pl.Expr:
-        """The new text of each document, from the column `text`; never null, and the same again when applied twice."""
+        """The new text of each document, from the column `text`; never null and, where it can be, stable when applied twice."""
 
 
 class Measure(Rule):
@@ -63,8 +63,10 @@ class Measure(Rule):
 
     @model_validator(mode="after")
     def _has_order(self) -> "Measure":
-        if isinstance(self.min, float) and isinstance(self.max, float) and self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}: nothing could be kept")
+        for language in ("en", "zh"):
+            least, most = (getattr(bound, language) if isinstance(bound, ByLanguage) else bound for bound in (self.min, self.max))
+            if least is not None and most is not None and least > most:
+                raise ValueError(f"min {least:g} is above max {most:g}: nothing could be kept")
         return self
 
     @abstractmethod

@@ -61,6 +61,18 @@ def _as_written(rule: Rule) -> dict[str, Any]:
     return {name_of(rule): rule.model_dump(mode="json", exclude_none=True)}
 
 
+def _inlined(schema: Any, definitions: Any = None) -> Any:
+    """The schema with its definitions put in their places, for it becomes a part of another schema."""
+    if isinstance(schema, list):
+        return [_inlined(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    definitions = schema.get("$defs", definitions)
+    if "$ref" in schema:
+        return _inlined(definitions[schema["$ref"].removeprefix("#/$defs/")], definitions)
+    return {key: _inlined(value, definitions) for key, value in schema.items() if key != "$defs"}
+
+
 class _AsWritten:
     """JSON Schema of a rule as people write it, for editors."""
 
@@ -69,7 +81,7 @@ class _AsWritten:
         bare = [name for name, rule in RULES.items() if not any(f.is_required() for f in rule.model_fields.values())]
         properties: dict[str, Any] = {}
         for name, rule in RULES.items():
-            schema = rule.model_json_schema()
+            schema = _inlined(rule.model_json_schema())
             forms = [schema, {"type": "null"}]
             if rule.shorthand is not None:
                 forms.append(schema["properties"][rule.shorthand])

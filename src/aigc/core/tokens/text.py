@@ -26,6 +26,8 @@ class TextCodec:
         if tokenizer.eos_token_id is None:
             raise AigcError(f"the tokenizer of {tokenizer.name_or_path!r} has no end-of-text token")
         self.tokenizer = tokenizer
+        if tokenizer.is_fast:
+            tokenizer.backend_tokenizer.encode_special_tokens = True  # "<|endoftext|>" inside a text is text
         first = tokenizer("").input_ids[:1]
         self.start: list[int] = first if first == [tokenizer.bos_token_id] else []
         self.end: int = tokenizer.eos_token_id

@@ -90,9 +90,10 @@ def fit(
     def validate() -> Validation:
         return Validation.of(*evaluate(model, validation), text_bytes)
 
-    with metrics.open("w", encoding="utf-8") as file:
-        for old in earlier:
-            print(json.dumps(old), file=file)
+    kept = metrics.with_suffix(".partial")
+    kept.write_text("".join(json.dumps(old) + "\n" for old in earlier), "utf-8")
+    kept.replace(metrics)
+    with metrics.open("a", encoding="utf-8") as file:
         if snapshot is None:
             first = validate()
             _record(file, {"step": 0, "validation_loss": first.loss, "bits_per_byte": first.bits_per_byte})

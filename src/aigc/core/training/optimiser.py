@@ -12,7 +12,7 @@ Schedule = Literal["cosine", "linear", "constant"]
 
 
 def adamw(model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
-    """Fused AdamW (Loshchilov & Hutter 2019), betas 0.9 and 0.95; only matrices decay, not biases, gains or positions."""
+    """Fused AdamW (Loshchilov & Hutter 2019), betas 0.9 and 0.95; only matrices decay, not biases and gains."""
     parameters = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},

@@ -26,8 +26,6 @@ class TextCodec:
         if tokenizer.eos_token_id is None:
             raise AigcError(f"the tokenizer of {tokenizer.name_or_path!r} has no end-of-text token")
         self.tokenizer = tokenizer
-        if tokenizer.is_fast:
-            tokenizer.backend_tokenizer.encode_special_tokens = True  # "<|endoftext|>" inside a text is text
         first = tokenizer("").input_ids[:1]
         self.start: list[int] = first if first == [tokenizer.bos_token_id] else []
         self.end: int = tokenizer.eos_token_id
@@ -42,7 +40,9 @@ class TextCodec:
         if not self.tokenizer.is_fast:
             ids: list[list[int]] = self.tokenizer(list(texts), add_special_tokens=False).input_ids
             return ids
-        encodings = self.tokenizer.backend_tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        backend = self.tokenizer.backend_tokenizer
+        backend.encode_special_tokens = True  # "<|endoftext|>" inside a text is text; the tokenizer's own calls reset this
+        encodings = backend.encode_batch_fast(list(texts), add_special_tokens=False)
         return [encoding.ids for encoding in encodings]
 
     def decode(self, ids: Sequence[int]) -> str:

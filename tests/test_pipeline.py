@@ -145,6 +145,12 @@ def test_generate_is_a_filter(finished: Path) -> None:
     assert out[1]["prompt"] == "夜里的雨\n"
 
 
+def test_generate_prints_the_rows_of_the_run_folder_for_the_next_command(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / "runs", tmp_path / "runs")
+    done = Aigc(tmp_path)("generate", QUICKSTART, *SMALL)
+    assert done.stdout == (finished / "runs" / "quickstart" / "generate" / "samples.jsonl").read_text("utf-8")
+
+
 def test_a_broken_prompt_is_told_and_the_others_are_served(finished: Path) -> None:
     stdin = '{"title": "One"}\n{"title"\n{"name": "no title"}\n'
     done = Aigc(finished)("generate", QUICKSTART, "generate.prompts=-", "generate.output=-", "generate.rules=[]", stdin=stdin)

@@ -66,7 +66,7 @@ def _leave(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _stage(name: str, file: str, overrides: list[str] | None) -> None:
+def _stage(name: str, file: str, overrides: list[str] | None, **options: bool) -> None:
     from importlib import import_module
 
     from aigc import config, lineage
@@ -78,7 +78,7 @@ def _stage(name: str, file: str, overrides: list[str] | None) -> None:
         lineage.sources(project, name)  # a missing section or file is told before anything heavy is imported
     stage = import_module(f"aigc.stages.{name}")
     terminate_in_order()
-    stage.run(project)
+    stage.run(project, **options)
 
 
 @_command
@@ -127,13 +127,14 @@ def finetune(file: File, overrides: Overrides = None) -> None:
 
 @_command
 def generate(file: File, overrides: Overrides = None) -> None:
-    """Prompts into samples that passed the rules; with generate.output=- they go to stdout as JSON lines.
+    """Prompts into samples that passed the rules: JSON lines in the run folder, and on stdout unless that is a terminal.
 
     \b
     Example:
-      head prompts.jsonl | aigc generate configs/news.yaml generate.prompts=- generate.output=- | jq .text
+      aigc generate configs/news.yaml | jq .text
+      head prompts.jsonl | aigc generate configs/news.yaml generate.prompts=- generate.output=-
     """
-    _stage("generate", file, overrides)
+    _stage("generate", file, overrides, echo=not sys.stdout.isatty())
 
 
 @_command

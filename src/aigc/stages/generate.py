@@ -1,6 +1,7 @@
 """`aigc generate`: prompts into samples that passed the rules."""
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -26,20 +27,24 @@ __all__ = ["run"]
 Row = dict[str, Any]
 
 
-def run(project: Project) -> None:
-    """Generate into the run folder, or, where `generate.output` is set, straight into that file or stdout."""
+def run(project: Project, *, echo: bool = False) -> None:
+    """Generate into the run folder, or, where `generate.output` is set, straight into that file or stdout.
+
+    Args:
+        echo: print the accepted rows of the run folder on stdout as well.
+    """
     started = time.monotonic()
     sources = lineage.sources(project, "generate")
     section = project.generate
     assert section is not None
     if section.output is None:
         with runs.stage(project, "generate", sources) as stage:
-            counts = _write(project, section, stage.folder / "samples.jsonl", stage.folder / "rejected.jsonl")
+            counts = _write(project, section, stage.folder / "samples.jsonl", stage.folder / "rejected.jsonl", echo)
             stage.rows = {name: counts[name] for name in ("prompts", "samples", "accepted", "rejected", "failed")}
             stage.write_json("report.json", dict(sorted(counts.items())))
         where: object = runs.stage_folder(project, "generate")
     else:
-        counts = _write(project, section, None if section.output == "-" else Path(section.output), None)
+        counts = _write(project, section, None if section.output == "-" else Path(section.output), None, False)
         where = "stdout" if section.output == "-" else section.output
     lines = [(name, rows) for name, rows in counts.items()]
     console.table("generate: what became of every sample", ["", "rows"], lines)
@@ -50,7 +55,7 @@ def run(project: Project) -> None:
         )
 
 
-def _write(project: Project, section: Generate, accepted: Path | None, rejected: Path | None) -> Counter[str]:
+def _write(project: Project, section: Generate, accepted: Path | None, rejected: Path | None, echo: bool) -> Counter[str]:
     """Draw samples batch by batch and write each row as soon as it is judged."""
     stage = lineage.checkpoint_stage(project, "generate")
     start = str(runs.stage_folder(project, stage) / "model") if stage else str(section.checkpoint)
@@ -76,6 +81,8 @@ def _write(project: Project, section: Generate, accepted: Path | None, rejected:
                 if reason:
                     counts[f"  rejected by {reason['rule']}"] += 1
                 _put(bad if reason else out, row | (reason or {}))
+                if echo and not reason:
+                    echo = _echoed(row)
             advance(len(rows))
     return counts
 
@@ -128,6 +135,16 @@ def _judged(section: Generate, rows: list[Row], seen: Seen) -> Iterator[tuple[Ro
         entry = reasons.get(row["id"])
         wanted = ("rule", "value", "bound", "keeper")
         yield row, {name: entry[name] for name in wanted if entry[name] is not None} if entry else None
+
+
+def _echoed(row: Row) -> bool:
+    """Show a row on stdout; False when the reader has had enough (`| head`): the run folder is filled all the same."""
+    try:
+        _put(sys.stdout, row)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def _put(file: TextIO | None, row: Row) -> None:

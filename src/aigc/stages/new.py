@@ -1,6 +1,7 @@
 """`aigc new`: write a commented project file."""
 
 import re
+import sys
 from pathlib import Path
 
 from aigc.errors import ConfigError
@@ -69,4 +70,4 @@ def run(name: str) -> None:
     if path.exists():
         raise ConfigError(f"{path}: exists already; it was left as it is")
     path.write_text(TEMPLATE.format(name=name), "utf-8")
-    print(f"{path} is written; try: aigc check {path}")
+    print(f"{path} is written; try: aigc check {path}", file=sys.stderr)

@@ -69,11 +69,13 @@ def _leave(message: str, code: int) -> NoReturn:
 def _stage(name: str, file: str, overrides: list[str] | None, **options: bool) -> None:
     from importlib import import_module
 
-    from aigc import config, lineage
+    from aigc import config
+
+    project = config.load(file, overrides or ())
+    from aigc import lineage  # only now: nothing that a wrong project file has to wait for
     from aigc.schema import SECTIONS
     from aigc.signals import terminate_in_order
 
-    project = config.load(file, overrides or ())
     if name in SECTIONS:
         lineage.sources(project, name)  # a missing section or file is told before anything heavy is imported
     stage = import_module(f"aigc.stages.{name}")

@@ -49,7 +49,7 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
         except BrokenPipeError:  # the reader has had enough, e.g. `| head`: no error
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt as error:
-            message = "stopped; the stage at work was not finished and left nothing behind: run the same command again"
+            message = "stopped; the stage was not finished: run the same command again"
             _leave(message, 143 if isinstance(error, Terminated) else 130)
         except MemoryError:
             _leave("out of memory; lower batch_size or context", 1)

@@ -91,6 +91,8 @@ def train_stage(
         stage.facts = {"device": str(device), "parameters": report.parameters, "threads": torch.get_num_threads()}
     _close(name, report)
     console.closing(name, time.monotonic() - started, runs.stage_folder(project, name))
+    if stop.signal_number is not None:  # it came during the last step: `aigc run` must not go on to the next stage
+        raise Stopped(f"stopped after {name}, which is complete", stop.signal_number)
 
 
 def _settings(section: Training, rows: int) -> Settings:

@@ -1,6 +1,6 @@
 """Questions about all documents at once, asked of Daft; the only module that knows it.
 
-Daft is pinned exactly, for its API moves within 0.7. It runs embedded in this process; the same query runs on a Ray cluster.
+Daft is pinned exactly, for its API moves within 0.7. It runs embedded in this process.
 """
 
 import os

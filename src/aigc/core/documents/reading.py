@@ -130,7 +130,8 @@ class Reader:
 def _not_strings(lines: list[bytes], text: pl.Series, name: str) -> Iterator[int]:
     """Rows whose text was a list or an object among strings: Polars writes such a value out as JSON."""
     for row in text.str.contains(r"^[\[{]").fill_null(False).arg_true() if lines else ():
-        if not isinstance(json.loads(lines[row]).get(name), str):
+        parsed = _json_object(Path(), 0, lines[row])
+        if isinstance(parsed, Failure) or not isinstance(parsed.get(name), str):
             yield row
 
 

@@ -1,0 +1,52 @@
+"""A training command that is killed at once and run again ends with the weights of one that was never disturbed."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from command import Aigc
+
+PROJECT = """\
+name: p
+clean: {input: a.jsonl}
+split: {validation: 0.1, test: 0.1}
+pretrain:
+  tokenizer: {vocabulary: 300}
+  model: {layers: 1, width: 16, heads: 2, dropout: 0.1}
+  context: 16
+  batch_size: 2
+  steps: 400
+  checkpoint_every: 20
+  evaluate_every: 200
+"""
+
+
+def prepared(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "p.yaml").write_text(PROJECT)
+    (folder / "a.jsonl").write_text("".join(f'{{"text": "Document {i} says that the river is high."}}\n' for i in range(80)))
+    for stage in ("clean", "split"):
+        assert Aigc(folder)(stage, "p.yaml").returncode == 0
+    return folder
+
+
+def test_killed_and_run_again_gives_the_same_weights(tmp_path: Path) -> None:
+    calm, killed = prepared(tmp_path / "calm"), prepared(tmp_path / "killed")
+    assert Aigc(calm)("pretrain", "p.yaml").returncode == 0
+    run = killed / "runs" / "p"
+    process = subprocess.Popen([sys.executable, "-m", "aigc", "pretrain", "p.yaml"], cwd=killed, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((run / ".pretrain.partial" / "checkpoints").glob("step-*")):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (run / "pretrain").exists()
+    again = Aigc(killed)("pretrain", "p.yaml")
+    assert again.returncode == 0, again.stderr
+    assert "going on from the last checkpoint" in again.stderr
+    weights = [folder / "runs" / "p" / "pretrain" / "model" / "model.safetensors" for folder in (calm, killed)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()

@@ -10,7 +10,7 @@ from transformers import GPT2Config
 from aigc.core.documents.reading import Reader
 from aigc.core.generation.prompts import read_prompts
 from aigc.core.model import checkpoints
-from aigc.core.rules.edits import HtmlToText
+from aigc.core.rules.edits.html import HtmlToText
 from aigc.core.rules.rule import TEXT
 from aigc.core.tokens.text import TextCodec
 from aigc.errors import AigcError

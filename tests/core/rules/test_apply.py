@@ -6,9 +6,12 @@ from hypothesis import strategies as st
 
 from aigc.core.rules import ledger
 from aigc.core.rules.apply import Outcome, Seen, apply
-from aigc.core.rules.duplicates import ExactDuplicates
-from aigc.core.rules.edits import FinishSentence, HtmlToText, Redact, Whitespace
-from aigc.core.rules.measures import Characters, StopWords, SymbolShare, Words
+from aigc.core.rules.duplicates.exact import ExactDuplicates
+from aigc.core.rules.edits.html import HtmlToText
+from aigc.core.rules.edits.redact import Redact
+from aigc.core.rules.edits.sentences import FinishSentence
+from aigc.core.rules.edits.unicode import Whitespace
+from aigc.core.rules.measures.counts import Characters, StopWords, SymbolShare, Words
 from aigc.core.rules.rule import ByLanguage, Rule
 
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from aigc.core.documents.reading import Reader
 from aigc.core.rules.corpus import Counts, clean_corpus
-from aigc.core.rules.duplicates import ExactDuplicates
-from aigc.core.rules.edits import HtmlToText, Whitespace
-from aigc.core.rules.measures import Characters, Words
+from aigc.core.rules.duplicates.exact import ExactDuplicates
+from aigc.core.rules.edits.html import HtmlToText
+from aigc.core.rules.edits.unicode import Whitespace
+from aigc.core.rules.measures.counts import Characters, Words
 from aigc.core.rules.rule import Rule
 from aigc.errors import AigcError
 

@@ -5,7 +5,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aigc.core.rules.edits import FinishSentence, HtmlToText, Redact, RepairUnicode, Whitespace
+from aigc.core.rules.edits.html import HtmlToText
+from aigc.core.rules.edits.redact import Redact
+from aigc.core.rules.edits.sentences import FinishSentence
+from aigc.core.rules.edits.unicode import RepairUnicode, Whitespace
 from aigc.core.rules.rule import Edit
 
 EDITS = [RepairUnicode(), HtmlToText(), Whitespace(), Redact(), FinishSentence()]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aigc.core.rules.measures import Characters, MeanWordLength, StopWords, SymbolShare, Words
+from aigc.core.rules.measures.counts import Characters, MeanWordLength, StopWords, SymbolShare, Words
 from aigc.core.rules.rule import LANGUAGE, ByLanguage, Measure
 from aigc.core.rules.table import RULES
 

@@ -16,7 +16,7 @@ from aigc.core.documents.reading import Batch, Reader
 from aigc.core.documents.tables import TableWriter, common_schema, fitted
 from aigc.core.rules import ledger
 from aigc.core.rules.apply import apply
-from aigc.core.rules.duplicates import keepers
+from aigc.core.rules.duplicates.exact import keepers
 from aigc.core.rules.rule import Duplicates, Rule
 from aigc.core.rules.table import name_of
 from aigc.errors import AigcError

@@ -5,23 +5,25 @@ from typing import TYPE_CHECKING, Annotated, Any, Union
 from pydantic import BeforeValidator, Discriminator, GetJsonSchemaHandler, PlainSerializer, Tag
 from pydantic_core import CoreSchema
 
-from aigc.core.rules import duplicates, edits, measures
+from aigc.core.rules.duplicates import exact
+from aigc.core.rules.edits import html, redact, sentences, unicode
+from aigc.core.rules.measures import counts
 from aigc.core.rules.rule import Rule
 
 __all__ = ["RULES", "Rules", "name_of"]
 
 RULES: dict[str, type[Rule]] = {
-    "repair_unicode": edits.RepairUnicode,
-    "html_to_text": edits.HtmlToText,
-    "whitespace": edits.Whitespace,
-    "redact": edits.Redact,
-    "finish_sentence": edits.FinishSentence,
-    "characters": measures.Characters,
-    "words": measures.Words,
-    "mean_word_length": measures.MeanWordLength,
-    "symbol_share": measures.SymbolShare,
-    "stop_words": measures.StopWords,
-    "exact_duplicates": duplicates.ExactDuplicates,
+    "repair_unicode": unicode.RepairUnicode,
+    "html_to_text": html.HtmlToText,
+    "whitespace": unicode.Whitespace,
+    "redact": redact.Redact,
+    "finish_sentence": sentences.FinishSentence,
+    "characters": counts.Characters,
+    "words": counts.Words,
+    "mean_word_length": counts.MeanWordLength,
+    "symbol_share": counts.SymbolShare,
+    "stop_words": counts.StopWords,
+    "exact_duplicates": exact.ExactDuplicates,
 }
 
 _NAMES = {cls: name for name, cls in RULES.items()}

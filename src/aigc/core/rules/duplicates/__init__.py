@@ -1,0 +1,1 @@
+"""Duplicates: documents that repeat each other, or an evaluation set, and which of them stays."""

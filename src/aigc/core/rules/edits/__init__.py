@@ -1,0 +1,1 @@
+"""Edits: text into better text."""

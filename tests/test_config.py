@@ -131,7 +131,7 @@ def test_unknown_key(tmp_path: Path, content: str, message: str) -> None:
         ("seed: 1.5", "found 1.5"),
         ("split: 5", "p.yaml:2: split: expected a mapping of keys, found 5"),
         ("seed: -1", "p.yaml:2: seed: input should be greater than or equal to 0, found -1"),
-        ("split:\n  test: 1", "p.yaml:3: split.test: input should be less than 1, found 1"),
+        ("split:\n  test: 1", "p.yaml:3: split.test: a share is less than 1, and a number of documents is whole and 2 or more, found 1"),
         ("pretrain:\n  learning_rate: .inf", "p.yaml:3: pretrain.learning_rate: input should be a finite number"),
         ("device: gpu", "p.yaml:2: device: string should match pattern"),
         (
@@ -188,7 +188,7 @@ def test_a_name_names_a_folder(tmp_path: Path, name: str) -> None:
         ("{characters: {min: {fr: 5}}}", "clean.rules.0.characters.min.fr: unknown key"),
         ("{characters: {min: x}}", "clean.rules.0.characters.min: input should be a valid number"),
         ("{characters: 5}", "clean.rules.0.characters: expected a mapping of keys, found 5"),
-        ("{redact: [emal]}", "clean.rules.0.redact.kinds.0: input should be 'email' or 'phone', found 'emal'"),
+        ("{redact: [emal]}", "clean.rules.0.redact.kinds.0: input should be 'email', 'phone', 'id_card', 'uscc', 'bank_card', 'ip', 'url_token' or 'key', found 'emal'"),
     ],
 )
 def test_wrong_rule(tmp_path: Path, rule: str, message: str) -> None:
@@ -209,7 +209,7 @@ def test_rules_are_a_list(tmp_path: Path) -> None:
         ("clean.input.x=1", "command line: clean.input.x: clean.input is not a section; set it whole, clean.input=..."),
         ("seed=[", "command line: seed: '[' is not valid YAML; quote it"),
         ("seed=x", "command line: seed: input should be a valid integer"),
-        ("split.test=2", "command line: split.test: input should be less than 1, found 2"),
+        ("split.test=-2", "command line: split.test: input should be greater than or equal to 0, found -2"),
         ("clean.lr=2", "command line: clean.lr: unknown key here"),
         ("finetune.lr=2", "command line: finetune.lr: unknown key; aigc calls it finetune.learning_rate"),
         (
@@ -225,7 +225,7 @@ def test_wrong_override(tmp_path: Path, override: str, message: str) -> None:
 
 
 def test_several_errors_come_sorted_by_line(tmp_path: Path) -> None:
-    lines = error(tmp_path, "name: a\nzzz: 1\nsplit:\n  test: 2\n  validation: x\nseed: -1\n", "device=gpu").splitlines()
+    lines = error(tmp_path, "name: a\nzzz: 1\nsplit:\n  test: -2\n  validation: x\nseed: -1\n", "device=gpu").splitlines()
     assert [line.split(": ")[:2] for line in lines] == [
         ["command line", "device"],
         ["p.yaml:2", "zzz"],

@@ -8,14 +8,31 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from aigc import config
-from aigc.core.rules.table import RULES
+from aigc.core.rules.presets import PRESETS
+from aigc.core.rules.rule import Duplicates, Surveyor
+from aigc.core.rules.table import RULES, rule_class
 from aigc.errors import ConfigError
-from aigc.schema import FOREIGN_KEYS, SECTIONS, Project
+from aigc.foreign_keys import FOREIGN_KEYS
+from aigc.schema import SECTIONS, Clean, Project
 
 EXAMPLES = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
 
+CLASSES = {name: rule_class(name) for name in RULES}
 GOOD_RULES = [
-    *(name for name, rule in RULES.items() if not any(field.is_required() for field in rule.model_fields.values())),
+    *(
+        name
+        for name, rule in CLASSES.items()
+        if name != "blocklist" and not any(f.is_required() for f in rule.model_fields.values())
+    ),
+    {"blocklist": {"words": ["傻逼", "idiot"]}},
+    {"top_ngram": {"n": 2, "max": 0.2}},
+    {"duplicate_ngrams": {"n": 5, "max": 0.2}},
+    {"phrases": ["lorem ipsum"]},
+    {"perplexity": {"checkpoint": "gpt2", "max": 100}},
+    {"outlier": {"of": "words", "z": 3}},
+    {"decontaminate": ["test.jsonl"]},
+    {"near_duplicates": 0.8},
+    {"language": {"in": ["zh"], "min": 0.6}},
     {"redact": ["email"]},
     {"redact": {"kinds": ["email", "phone"]}},
     {"whitespace": None},
@@ -42,11 +59,21 @@ BAD_RULES = [
     {"redact": []},
     {"redact": {"kind": ["email"]}},
     {"words": {"min": 1}, "characters": {"min": 1}},
+    {"preset": "goffer"},
+    {"outlier": {"z": 3}},
+    "blocklist",
+    {"duplicate_ngrams": {"n": 4}},
 ]
+CORPUS_ONLY = {name for name, rule in CLASSES.items() if issubclass(rule, Surveyor) and not issubclass(rule, Duplicates)}
 
 
 def _with_rule(rule: Any) -> dict[str, Any]:
-    return {"name": "a", "clean": {"input": "x", "rules": [rule]}, "generate": {"rules": [rule]}}
+    of_samples = [] if _name(rule) in CORPUS_ONLY else [rule]
+    return {"name": "a", "clean": {"input": "x", "rules": [rule]}, "generate": {"rules": of_samples}}
+
+
+def _name(rule: Any) -> Any:
+    return next(iter(rule), None) if isinstance(rule, dict) else rule if isinstance(rule, str) else None
 
 
 @cache
@@ -105,7 +132,35 @@ def test_a_good_rule_loads_and_validates(rule: Any) -> None:
 
 
 def test_every_rule_is_among_the_good_ones() -> None:
-    assert {rule if isinstance(rule, str) else next(iter(rule)) for rule in GOOD_RULES} == set(RULES)
+    assert set(map(_name, GOOD_RULES)) == set(RULES)
+
+
+@pytest.mark.parametrize("name", sorted(CORPUS_ONLY))
+def test_what_needs_a_corpus_is_no_rule_for_samples(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("name: a\n")
+    rule = next(rule for rule in GOOD_RULES if _name(rule) == name)
+    with pytest.raises(ConfigError, match=rf"generate\.rules: {name}.* whole corpus"):
+        config.load(path, [f"generate.rules=[{_yaml(rule)}]"])
+
+
+def test_a_preset_stands_for_its_rules() -> None:
+    project = Project.model_validate({"name": "a", "clean": {"input": "x", "rules": ["whitespace", {"preset": "c4"}]}})
+    assert project.clean is not None
+    assert [rule.preset for rule in project.clean.rules] == [None, "c4", "c4", "c4", "c4"]
+    assert Clean.model_validate(project.clean.model_dump(mode="json")) == project.clean
+
+
+def test_every_preset_loads() -> None:
+    for name in PRESETS:
+        assert Project.model_validate(_with_rule({"preset": name}) | {"generate": None})
+
+
+def test_without_rules_the_default_preset_counts() -> None:
+    project = Project.model_validate({"name": "a", "clean": {"input": "x"}})
+    assert project.clean is not None
+    assert {rule.preset for rule in project.clean.rules} == {"default"}
+    assert Clean(input=["x"], rules=[]).rules == []
 
 
 @pytest.mark.parametrize("rule", BAD_RULES, ids=str)
@@ -139,6 +194,7 @@ def test_the_schema_refuses_what_the_loader_refuses(data: dict[str, Any]) -> Non
 
 def test_a_project_survives_its_own_json() -> None:
     rules = [rule for rule in GOOD_RULES if rule != {"whitespace": None}]
+    of_samples = [rule for rule in rules if _name(rule) not in CORPUS_ONLY]
     data = {
         "name": "a",
         "runs": "elsewhere/runs",
@@ -146,7 +202,7 @@ def test_a_project_survives_its_own_json() -> None:
         "split": {"validation": 0.1},
         "pretrain": {"epochs": 3, "model": {"family": "llama", "width": 64, "heads": 2}},
         "finetune": {"start": "gpt2"},
-        "generate": {"prompts": ["a", {"title": "b"}], "rules": rules},
+        "generate": {"prompts": ["a", {"title": "b"}], "rules": of_samples},
     }
     project = Project.model_validate(data)
     dumped = project.model_dump(mode="json")

@@ -66,7 +66,7 @@ def _leave(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def _stage(name: str, file: str, overrides: list[str] | None, **options: bool) -> None:
+def _stage(name: str, file: str, overrides: list[str] | None, **options: Any) -> None:
     from importlib import import_module
 
     from aigc import config
@@ -84,14 +84,26 @@ def _stage(name: str, file: str, overrides: list[str] | None, **options: bool) -
 
 
 @_command
-def clean(file: File, overrides: Overrides = None) -> None:
+def clean(
+    file: File,
+    overrides: Overrides = None,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, metavar="ROWS", help="Dry run: a report on so many rows.")
+    ] = None,
+    explain: Annotated[str | None, typer.Option("--explain", metavar="ID", help="What happened to this document.")] = None,
+) -> None:
     """Raw files into documents: edits, measures and duplicates, with a ledger of every decision.
 
     \b
     Example:
       aigc clean configs/news.yaml clean.input='data/*.jsonl.gz'
+      aigc clean configs/news.yaml --sample 2000
+      aigc clean configs/news.yaml --explain news-0017
     """
-    _stage("clean", file, overrides)
+    if explain is not None:
+        _stage("explain", file, overrides, document=explain)
+    else:
+        _stage("clean", file, overrides, **({} if sample is None else {"sample": sample}))
 
 
 @_command

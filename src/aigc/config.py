@@ -10,11 +10,13 @@ from typing import Any, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from aigc.core.rules.table import RULES
+from aigc.core.rules.table import RULES, rule_class
 from aigc.errors import ConfigError
-from aigc.schema import FOREIGN_KEYS, SECTIONS, Project
+from aigc.foreign_keys import FOREIGN_KEYS
+from aigc.schema import SECTIONS, Project
 
 __all__ = ["load", "parse_scalar"]
 
@@ -174,8 +176,8 @@ def _explain(file: Path, lines: dict[Path_, int], detail: ErrorDetails) -> tuple
         what = _unknown_key(at)
     elif kind == "missing":
         what = f"is needed; {_purpose(at)}" if _purpose(at) else "is needed"
-    elif kind == "union_tag_invalid":
-        what = _unknown_rule(str(detail.get("ctx", {}).get("tag", "")).strip("'"))
+    elif kind == "unknown_rule":
+        what = _unknown_rule(str(detail.get("ctx", {}).get("rule", "")))
     elif kind == "too_short":
         what = "is empty"
     elif kind in ("model_type", "dict_type", "model_attributes_type"):
@@ -199,10 +201,15 @@ def _model_at(at: Path_) -> type[BaseModel] | None:
         if isinstance(part, int):
             continue
         if part in RULES:
-            model = RULES[part]
-        elif model is not None and part in model.model_fields:
-            model = _inner_model(model.model_fields[part].annotation)
+            model = rule_class(part)
+        elif model is not None and part in (fields := _fields(model)):
+            model = _inner_model(fields[part].annotation)
     return model
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The keys that a person may write."""
+    return {field.alias or name: field for name, field in model.model_fields.items() if name != "preset"}
 
 
 def _inner_model(annotation: Any) -> type[BaseModel] | None:
@@ -217,7 +224,7 @@ def _unknown_key(at: Path_) -> str:
     name, parent = str(at[-1]), at[:-1]
     prefix = ".".join(map(str, (*parent, "")))
     model = _model_at(parent)
-    fields = list(model.model_fields) if model else []
+    fields = list(_fields(model)) if model else []
     ours = FOREIGN_KEYS.get(name)
     if ours in fields:
         return f"unknown key; aigc calls it {prefix}{ours}"
@@ -244,5 +251,5 @@ def _unknown_rule(name: str) -> str:
 
 def _purpose(at: Path_) -> str | None:
     model = _model_at(at[:-1])
-    field = model.model_fields.get(str(at[-1])) if model else None
+    field = _fields(model).get(str(at[-1])) if model else None
     return field.description if field else None

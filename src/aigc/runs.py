@@ -34,7 +34,7 @@ __all__ = [
 MANIFEST = "manifest.json"
 STARTED = "started.json"
 LIBRARIES = ("torch", "transformers", "tokenizers", "polars", "daft")
-NOT_MATERIAL = ("metrics.jsonl", "report.json", "checkpoints/")  # no later stage reads them; they may hold timings
+NOT_MATERIAL = ("metrics.jsonl", "report.", "checkpoints/")  # no later stage reads them; they may hold timings
 
 
 @dataclass(frozen=True)
@@ -99,8 +99,8 @@ def _inputs(files: Sequence[Path], known: dict[str, Any] | None) -> list[dict[st
     before = {entry["path"]: entry for entry in (known or {}).get("inputs", [])}
     entries: list[dict[str, Any]] = []
     for path in files:
-        if str(path) == "-":
-            entries.append({"path": "-"})
+        if str(path) == "-" or str(path).startswith("hub:"):
+            entries.append({"path": str(path)})
             continue
         status = path.stat()
         entry = {"path": str(path), "size": status.st_size, "modified_ns": status.st_mtime_ns}
@@ -155,6 +155,8 @@ def why_not_current(project: Project, name: str, sources: Sources) -> str | None
             return f"{path} is missing or was changed"
     if any(str(path) == "-" for path in sources.files):
         return "it reads stdin"
+    if any(str(path).startswith("hub:") for path in sources.files):
+        return "it reads the hub, which may have changed"
     now, then = _content(_identity(project, name, sources)), _content(manifest)
     if now == then:
         return None

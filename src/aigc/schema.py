@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from aigc.core.rules.table import Rules
+from aigc.core.rules.table import Rules, name_of
 
-__all__ = ["FOREIGN_KEYS", "SECTIONS", "Clean", "Finetune", "Generate", "Pretrain", "Project", "Split", "Training"]
+__all__ = ["SECTIONS", "Clean", "Finetune", "Generate", "Pretrain", "Project", "Split", "Training"]
 
 
 def _listed(value: Any) -> Any:
@@ -31,29 +31,68 @@ class Clean(Section):
     """Raw files into documents, with a ledger of every decision."""
 
     input: Files
-    """files to read: paths, globs, `samples:*` for the bundled corpus, or `-` for JSON lines on stdin"""
+    """files to read: paths, globs, folders, `samples:*` for the bundled corpus, `hub:owner/name`, or `-` for JSON lines on stdin"""
     text_field: str = "text"
     """the column or JSON field that holds the text"""
     id_field: str = "id"
     """the field that names a document; where it is missing, the id is made from the content"""
+    encoding: str | None = None
+    """of txt, csv, tsv, html and md files; by default it is found, file by file"""
+    txt_documents: Literal["file", "paragraph", "line"] = "file"
+    """what is a document in a txt file"""
     max_failed: Share = 0.01
     """the share of broken rows above which the run stops"""
-    rules: Rules = []
-    """edits, measures with bounds, and duplicates, applied in this order"""
+    rules: Rules = Field(default=[{"preset": "default"}], validate_default=True)
+    """edits, measures with bounds, duplicates and presets, applied in this order; [] for none"""
+    warn_share: Share = 0.5
+    """a preset that drops more than this share of a language is warned of"""
+    engine: Literal["local", "ray"] = "local"
+    """who carries the batches: this machine's cores, or a Ray cluster (RAY_ADDRESS, else one that is started here)"""
 
 
 class Split(Section):
-    """Documents into train, validation and test, by a stable hash of their content."""
+    """Documents into train, validation and test, by a stable hash of their content; what repeats is never separated."""
 
-    validation: Share = 0.05
-    """share of documents for validation"""
-    test: Share = 0.05
-    """share of documents for the test split"""
+    validation: Annotated[float, Field(ge=0)] = 0.05
+    """documents for validation: a share below 1, or a number of documents"""
+    test: Annotated[float, Field(ge=0)] = 0.05
+    """documents for the test split: a share below 1, or a number of documents"""
+    similarity: Annotated[float, Field(ge=0.5, le=1)] | None = 0.7
+    """documents whose 5-grams are this similar (Jaccard) stay together; null looks for copies only"""
+    cluster_field: str | None = "cluster"
+    """a column that names clusters of near-duplicates; where it is there, no others are searched for; null always searches"""
+    group_by: Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])] = []
+    """columns whose value must not be in two parts, such as an author; each column by itself; an empty value groups nothing"""
+    stratify: str | None = None
+    """a column of classes: each has its share in every part, within 1 % or one cluster; a little less stable as a corpus grows"""
+    by: str | None = None
+    """a column of dates or numbers: the oldest documents are train, the newest test"""
+    folds: int | None = Field(None, ge=2, le=100)
+    """k-fold: a column `fold` is added, and one fold takes the place of validation, whose own size is not used then"""
+    fold: int = Field(0, ge=0)
+    """which fold is validation, from 0; run the others with split.fold=1 name=... and so on"""
+    keep: Path | None = None
+    """the folder of an earlier split: its documents, by id, keep their part"""
+    max_leak: Share = 0.0
+    """the share of held-out documents with a copy or near-duplicate in train above which the stage fails"""
+
+    @field_validator("validation", "test")
+    @classmethod
+    def _is_share_or_number(cls, value: float) -> float:
+        if value >= 1 and (value == 1 or value != int(value)):
+            raise ValueError("a share is less than 1, and a number of documents is whole and 2 or more")
+        return value
 
     @model_validator(mode="after")
-    def _leaves_training(self) -> Self:
-        if self.validation + self.test >= 1:
+    def _fits_together(self) -> Self:
+        share = sum(value for value in (self.validation, self.test) if value < 1)
+        if share >= 1:
             raise ValueError(f"validation {self.validation:g} + test {self.test:g} leaves nothing to train on")
+        for other in ("stratify", "folds", "keep"):
+            if self.by is not None and getattr(self, other) is not None:
+                raise ValueError(f"by cuts in time, so {other} cannot be had as well; leave one out")
+        if self.fold and self.fold >= (self.folds or 0):
+            raise ValueError(f"fold {self.fold} needs folds of {self.fold + 1} or more (they are counted from 0)")
         return self
 
 
@@ -170,6 +209,14 @@ class Generate(Section):
     rules: Rules = []
     """the same rules as clean's, applied to each sample"""
 
+    @field_validator("rules")
+    @classmethod
+    def _can_judge_a_sample(cls, rules: Any) -> Any:
+        for rule in rules:
+            if not rule.on_samples:
+                raise ValueError(f"{name_of(rule)} must have seen a whole corpus: it is a rule for clean")
+        return rules
+
 
 class Project(Section):
     """The whole project file."""
@@ -217,63 +264,4 @@ SECTIONS: dict[str, type[Section]] = {
     "pretrain": Pretrain,
     "finetune": Finetune,
     "generate": Generate,
-}
-
-FOREIGN_KEYS = {  # what other tools call our keys
-    "lr": "learning_rate",
-    "max_lr": "learning_rate",
-    "num_train_epochs": "epochs",
-    "num_epochs": "epochs",
-    "max_steps": "steps",
-    "train_steps": "steps",
-    "per_device_train_batch_size": "batch_size",
-    "micro_batch_size": "batch_size",
-    "train_batch_size": "batch_size",
-    "per_device_eval_batch_size": "batch_size",
-    "gradient_accumulation_steps": "accumulate",
-    "accumulation_steps": "accumulate",
-    "block_size": "context",
-    "cutoff_len": "context",
-    "max_length": "context",
-    "max_seq_length": "context",
-    "sequence_len": "context",
-    "seq_len": "context",
-    "warmup_ratio": "warmup",
-    "warmup_steps": "warmup",
-    "lr_scheduler_type": "schedule",
-    "lr_scheduler": "schedule",
-    "max_grad_norm": "clip",
-    "gradient_clip_val": "clip",
-    "eval_steps": "evaluate_every",
-    "save_steps": "checkpoint_every",
-    "save_total_limit": "keep_checkpoints",
-    "model_name_or_path": "start",
-    "base_model": "start",
-    "checkpoint_dir": "start",
-    "stage": "task",
-    "output_dir": "runs",
-    "run_name": "name",
-    "random_seed": "seed",
-    "dataset": "input",
-    "datasets": "input",
-    "data_files": "input",
-    "train_file": "input",
-    "dataset_path": "input",
-    "text_column": "text_field",
-    "text_key": "text_field",
-    "val_set_size": "validation",
-    "val_size": "validation",
-    "test_size": "test",
-    "vocab_size": "vocabulary",
-    "n_layer": "layers",
-    "num_hidden_layers": "layers",
-    "n_embd": "width",
-    "hidden_size": "width",
-    "n_head": "heads",
-    "num_attention_heads": "heads",
-    "max_new_tokens": "max_tokens",
-    "num_return_sequences": "count",
-    "n_samples": "count",
-    "process": "rules",
-    "filters": "rules",
 }

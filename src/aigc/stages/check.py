@@ -65,12 +65,17 @@ def _look_at_input(project: Project, problems: list[str]) -> pl.DataFrame | None
         sources = lineage.sources(project, "clean")
         if STDIN in sources.files:
             return None
-        reader = Reader(text_field=section.text_field, id_field=section.id_field)
+        reader = Reader(
+            text_field=section.text_field,
+            id_field=section.id_field,
+            encoding=section.encoding,
+            txt_documents=section.txt_documents,
+        )
         batches, failures = _first(reader, list(sources.files))
     except AigcError as error:
         problems.append(str(error))
         return None
-    size = sum(path.stat().st_size for path in sources.files)
+    size = sum(path.stat().st_size for path in sources.files if path.is_file())
     documents = pl.concat([batch.documents for batch in batches], how="diagonal_relaxed") if batches else pl.DataFrame()
     rows = len(documents) + len(failures)
     console.note(f"clean: {len(sources.files):,} files, {size / 1e6:,.1f} MB; looked at the first {rows:,} rows")

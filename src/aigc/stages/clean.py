@@ -1,49 +1,106 @@
 """`aigc clean`: raw files into documents, with a ledger of every decision."""
 
+import shutil
+import tempfile
 import time
-from dataclasses import asdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from aigc import console, lineage, runs
-from aigc.core.documents.reading import Reader
-from aigc.core.rules.corpus import Counts, clean_corpus
-from aigc.schema import Project
+from aigc.core.documents.engine import engine_of
+from aigc.core.documents.files import STDIN
+from aigc.core.documents.reading import Batch, Reader
+from aigc.core.documents.sampling import sampled
+from aigc.core.rules.corpus import clean_corpus
+from aigc.core.rules.report import report_of
+from aigc.pages import clean as page
+from aigc.schema import Clean, Project
 
 __all__ = ["run"]
 
 
-def run(project: Project) -> None:
-    """Clean the project's files."""
+def run(project: Project, *, sample: int | None = None) -> None:
+    """Clean the project's files.
+
+    Args:
+        sample: dry run: only a report, on so many rows.
+    """
     started = time.monotonic()
     sources = lineage.sources(project, "clean")
     section = project.clean
     assert section is not None
-    size = sum(path.stat().st_size for path in sources.files if path.is_file())
+    if sample is not None:
+        _dry_run(project, section, list(sources.files), sample)
+        return
     with runs.stage(project, "clean", sources) as stage:
-        with console.progress("clean", size or None, "bytes") as advance:
-            counts = clean_corpus(
-                sources.files,
-                section.rules,
-                reader=Reader(text_field=section.text_field, id_field=section.id_field),
-                folder=stage.folder,
-                max_failed=section.max_failed,
-                advance=advance,
-            )
-        stage.rows = {"read": counts.read, "kept": counts.kept, "dropped": counts.dropped, "failed": counts.failed}
-        stage.write_json("report.json", asdict(counts))
-    _show(counts)
+        report = _cleaned(project, section, list(sources.files), stage.folder)
+        stage.rows = {name: report[name] for name in ("read", "kept", "dropped", "failed")}
+        stage.write_json("report.json", report)
+    _show(report)
     console.closing("clean", time.monotonic() - started, runs.stage_folder(project, "clean"))
 
 
-def _show(counts: Counts) -> None:
-    def share(rows: int) -> str:
-        return f"{rows / counts.read:.1%}"
+def _cleaned(project: Project, section: Clean, files: list[Path], folder: Path, sample: int | None = None) -> dict[str, Any]:
+    """Write documents, ledger, failed rows and the page into a folder."""
+    reader = Reader(
+        text_field=section.text_field,
+        id_field=section.id_field,
+        encoding=section.encoding,
+        txt_documents=section.txt_documents,
+    )
+    size = sum(path.stat().st_size for path in files if path.is_file())
+    with console.progress("clean", size or None, "bytes") as advance:
 
-    lines: list[tuple[str, int, str]] = [("read", counts.read, "")]
-    lines += [(f"  edited by {rule}", rows, share(rows)) for rule, rows in counts.edited_by.items()]
-    lines += [(f"  dropped by {rule}", rows, share(rows)) for rule, rows in counts.dropped_by.items()]
-    if counts.failed:
-        lines.append(("  failed (failed.jsonl)", counts.failed, share(counts.failed)))
-    lines.append(("kept", counts.kept, share(counts.kept)))
+        def read() -> Iterator[Batch]:
+            done = 0
+            for path in files:
+                for batch in reader.read(path):
+                    yield batch
+                    advance(reader.meter.bytes - done)
+                    done = reader.meter.bytes
+
+        account = clean_corpus(
+            read() if sample is None else sampled(read(), sample),
+            section.rules,
+            folder=folder,
+            max_failed=section.max_failed,
+            engine=engine_of(section.engine),
+            source=", ".join("stdin" if path == STDIN else str(path) for path in files[:3]),
+        )
+    report = report_of(account, renamed_ids=reader.renamed_ids, warn_share=section.warn_share, sample=sample)
+    (folder / "report.html").write_text(page.render(report | {"name": project.name}), "utf-8")
+    return report
+
+
+def _dry_run(project: Project, section: Clean, files: list[Path], sample: int) -> None:
+    """A report on a sample, beside the stages; nothing else stays."""
+    final = runs.root(project) / "clean-sample"
+    final.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=final.parent, prefix=".clean-sample.") as folder:
+        report = _cleaned(project, section, files, Path(folder), sample)
+        shutil.rmtree(final, ignore_errors=True)
+        final.mkdir()
+        shutil.move(Path(folder) / "report.html", final / "report.html")
+    _show(report)
+    console.note(f"a dry run on {report['read']:,} rows; see {final / 'report.html'}")
+
+
+def _show(report: dict[str, Any]) -> None:
+    def share(rows: int) -> str:
+        return f"{rows / report['read']:.1%}"
+
+    lines: list[tuple[str, int, str]] = [("read", report["read"], "")]
+    for step in report["steps"]:
+        verb = "edited" if "edited" in step else "dropped"
+        rows = sum(step[verb].values())
+        if rows:
+            lines.append((f"  {verb} by {step['rule']}", rows, share(rows)))
+    if report["failed"]:
+        lines.append(("  failed (failed.jsonl)", report["failed"], share(report["failed"])))
+    lines.append(("kept", report["kept"], share(report["kept"])))
     console.table("clean: what became of every row", ["", "rows", "share"], lines)
-    if counts.renamed_ids:
-        console.warn(f"{counts.renamed_ids:,} ids were used before; such documents got '#2', '#3', ... after their id")
+    if report["renamed_ids"]:
+        console.warn(f"{report['renamed_ids']:,} ids were used before; such documents got '#2', '#3', ... after their id")
+    for warning in report["warnings"]:
+        console.warn(warning)

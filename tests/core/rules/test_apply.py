@@ -11,7 +11,8 @@ from aigc.core.rules.edits.html import HtmlToText
 from aigc.core.rules.edits.redact import Redact
 from aigc.core.rules.edits.sentences import FinishSentence
 from aigc.core.rules.edits.unicode import Whitespace
-from aigc.core.rules.measures.counts import Characters, StopWords, SymbolShare, Words
+from aigc.core.rules.measures.characters import Characters, SymbolShare
+from aigc.core.rules.measures.words import StopWords, Words
 from aigc.core.rules.rule import ByLanguage, Rule
 
 

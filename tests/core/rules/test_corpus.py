@@ -10,11 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aigc.core.documents.reading import Reader
-from aigc.core.rules.corpus import Counts, clean_corpus
+from aigc.core.rules.corpus import Account, clean_corpus
 from aigc.core.rules.duplicates.exact import ExactDuplicates
 from aigc.core.rules.edits.html import HtmlToText
 from aigc.core.rules.edits.unicode import Whitespace
-from aigc.core.rules.measures.counts import Characters, Words
+from aigc.core.rules.measures.characters import Characters
+from aigc.core.rules.measures.words import Words
 from aigc.core.rules.rule import Rule
 from aigc.errors import AigcError
 
@@ -34,15 +35,9 @@ class Cleaned:
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8", newline="")
         paths = [folder / name for name in files]
-        self.bytes_read: list[int] = []
-        self.counts: Counts = clean_corpus(
-            paths,
-            rules,
-            reader=Reader(),
-            folder=self.folder,
-            max_failed=max_failed,
-            advance=self.bytes_read.append,
-        )
+        reader = Reader()
+        batches = (batch for path in paths for batch in reader.read(path))
+        self.counts: Account = clean_corpus(batches, rules, folder=self.folder, max_failed=max_failed, source=str(paths[0]))
         self.documents = pl.read_parquet(sorted(self.folder.glob("documents-*.parquet")))
         self.ledger = pl.read_parquet(self.folder / "ledger.parquet")
         failed = (self.folder / "failed.jsonl").read_text(encoding="utf-8")
@@ -81,10 +76,9 @@ def test_every_row_of_several_files_is_accounted_for(tmp_path: Path) -> None:
     assert (counts.read, counts.kept, counts.dropped, counts.failed) == (6, 3, 2, 1)
     assert cleaned.drops() == {("a1", "exact_duplicates", "b1"), ("b2", "characters", None)}
     assert counts.dropped_by == {"exact_duplicates": 1, "characters": 1}
-    assert counts.edited_by == {"html_to_text": 1}
+    assert counts.steps[0].hit == {"en": 1}
     assert cleaned.failed[0]["origin"] == f"{tmp_path / 'a.jsonl'}:2"
     assert cleaned.failed[0]["raw"] == "{broken"
-    assert sum(cleaned.bytes_read) == sum((tmp_path / name).stat().st_size for name in files)
 
 
 def test_columns_of_different_files_are_united(tmp_path: Path) -> None:

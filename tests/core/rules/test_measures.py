@@ -5,20 +5,27 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aigc.core.rules.measures.counts import Characters, MeanWordLength, StopWords, SymbolShare, Words
-from aigc.core.rules.rule import LANGUAGE, ByLanguage, Measure
-from aigc.core.rules.table import RULES
+from aigc.core.rules.apply import apply, language_of, measure
+from aigc.core.rules.measures.characters import Characters, SymbolShare
+from aigc.core.rules.measures.words import MeanWordLength, StopWords, Words
+from aigc.core.rules.rule import ByLanguage, Measure
+from aigc.core.rules.table import RULES, name_of, rule_class
 
-MEASURES = [rule for rule in RULES.values() if issubclass(rule, Measure)]
+NEED = {"top_ngram": {"n": 3}, "duplicate_ngrams": {"n": 6}, "phrases": {"phrases": ["the"]}, "blocklist": {"words": ["the"]}}
+MEASURES = [
+    rule_class(name).model_validate(NEED.get(name, {}))
+    for name in RULES
+    if issubclass(rule_class(name), Measure) and name not in ("outlier", "perplexity")
+]
 
 
 def value(rule: Measure, text: str) -> float:
-    number = pl.DataFrame({"text": [text]}).select(rule.value())[:, 0].item()
-    return float(number)
+    return float(measure(pl.Series([text]), rule)[0])
 
 
 def broken(rule: Measure, text: str) -> str | None:
-    return pl.DataFrame({"text": [text]}).select(rule.broken_bound(rule.value())).item()
+    entries = apply(pl.DataFrame({"id": ["1"], "text": [text]}), [rule]).ledger
+    return entries["bound"].item() if len(entries) else None
 
 
 @pytest.mark.parametrize(
@@ -40,7 +47,7 @@ def broken(rule: Measure, text: str) -> str | None:
         (SymbolShare(), 'Hello, "world" (really)! It’s – fine…', 0),
         (SymbolShare(), "★★★好", 0.75),
         (SymbolShare(), "", 0),
-        (StopWords(), "The cat is on the mat", 4),
+        (StopWords(), "The cat is on the mat, the mat", 3),
         (StopWords(), "theory of relativity", 1),
         (StopWords(), "我是你的朋友", 4),
         (StopWords(), "", 0),
@@ -50,11 +57,11 @@ def test_the_value_is_known(rule: Measure, text: str, expected: float) -> None:
     assert value(rule, text) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("rule", MEASURES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", MEASURES, ids=name_of)
 @settings(max_examples=50, deadline=None)
 @given(text=st.text(max_size=40))
-def test_every_text_has_a_finite_value(rule: type[Measure], text: str) -> None:
-    assert 0 <= value(rule(), text) < 1e9
+def test_every_text_has_a_finite_value(rule: Measure, text: str) -> None:
+    assert 0 <= value(rule, text) < 1e9
 
 
 @settings(max_examples=50, deadline=None)
@@ -73,7 +80,7 @@ def test_shares_are_shares(text: str) -> None:
     ],
 )
 def test_the_language_follows_the_share_of_han_characters(text: str, language: str) -> None:
-    assert pl.DataFrame({"text": [text]}).select(LANGUAGE).item() == language
+    assert language_of(pl.Series([text])).item() == language
 
 
 @pytest.mark.parametrize(

@@ -1,31 +1,83 @@
-"""Questions about all documents at once, asked of Daft; the only module that knows it.
+"""Who carries tasks: threads of this process, or a Ray cluster through Daft. The same function, the same tasks, the same results.
 
-Daft is pinned exactly, for its API moves within 0.7. It runs embedded in this process.
+On one machine threads are enough: Polars, numpy and the parsers leave Python's lock while they work. Daft is imported only for Ray and
+is pinned exactly, for its API moves within 0.7.
 """
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
+import pickle
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import Literal, Protocol, TypeVar
 
-os.environ.setdefault("DO_NOT_TRACK", "1")  # before the import: Daft's telemetry is on by default
+from aigc.errors import AigcError
 
-import daft
-import polars as pl
-from daft import col, lit
+__all__ = ["Engine", "EngineName", "engine_of", "local"]
 
-__all__ = ["repeated"]
+EngineName = Literal["local", "ray"]
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
-def repeated(tables: Sequence[Path]) -> pl.DataFrame:
-    """The rows whose key occurs more than once.
+class Engine(Protocol):
+    """Applies a function to tasks, many at a time, and gives the results in the order of the tasks."""
 
-    Args:
-        tables: parquet files with the columns key, id, length.
+    def __call__(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+        """The function and the tasks must be picklable, and what a task writes must lie where every worker and this process see it."""
 
-    Returns:
-        Columns key, id, length, in no particular order.
+
+def local(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    """Threads, one for each core; tasks are taken from their source only as fast as they are done."""
+    workers = max(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 1)
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for task in tasks:
+                waiting.append(pool.submit(function, task))
+                if len(waiting) > workers:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+ROUND = 512  # tasks that go to the cluster at once: the driver goes on reading in between
+
+
+def _ray(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    """Daft on Ray: the cluster at RAY_ADDRESS, or a local one that is started for the purpose.
+
+    Raises:
+        AigcError: daft or ray is not installed.
     """
-    rows = daft.read_parquet([str(path) for path in tables])
-    counts = rows.groupby("key").agg(col("id").count().alias("count")).where(col("count") != lit(1)).select("key")
-    found = rows.join(counts, on="key", how="semi").select("key", "id", "length")
-    return pl.DataFrame(pl.from_arrow(found.to_arrow()))
+    os.environ.setdefault("DO_NOT_TRACK", "1")  # before the import: Daft's telemetry is on by default
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import daft
+        import ray
+    except ImportError as error:
+        raise AigcError(f"clean.engine: ray needs {error.name}: pip install 'aigc[ray]'") from None
+    if not ray.is_initialized():
+        ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level="error")
+    daft.set_runner_ray(noop_if_initialized=True)
+    code = pickle.dumps(function)
+
+    @daft.func(return_dtype=daft.DataType.binary())
+    def run(task: bytes) -> bytes:
+        return pickle.dumps(pickle.loads(code)(pickle.loads(task)))
+
+    source = iter(tasks)
+    while batch := [pickle.dumps(task) for task in islice(source, ROUND)]:
+        frame = daft.from_pydict({"number": list(range(len(batch))), "task": batch}).into_partitions(min(len(batch), 64))
+        done = frame.with_column("result", run(daft.col("task"))).select("number", "result").sort("number").to_pydict()
+        for result in done["result"]:
+            yield pickle.loads(result)
+
+
+def engine_of(name: EngineName) -> Engine:
+    """The engine of that name."""
+    return local if name == "local" else _ray

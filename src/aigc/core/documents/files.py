@@ -16,10 +16,13 @@ import zstandard
 
 from aigc.errors import AigcError
 
-__all__ = ["STDIN", "Meter", "expand", "format_of", "opened"]
+__all__ = ["COMPRESSIONS", "HUB", "STDIN", "Meter", "expand", "format_of", "joined", "opened"]
 
 STDIN = Path("-")
-FORMATS = ("jsonl", "ndjson", "json", "csv", "tsv", "parquet", "txt")
+HUB = "hub:"
+FORMATS = ("jsonl", "ndjson", "json", "csv", "tsv", "parquet", "arrow", "feather", "ipc", "txt", "html", "htm", "md", "markdown")
+_SAME = {"ndjson": "jsonl", "feather": "arrow", "ipc": "arrow", "htm": "html", "markdown": "md"}
+_ABOUT = ("readme", "license", "licence")  # of a folder, not in it
 COMPRESSIONS = ("gz", "zst", "xz")
 _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, lzma.LZMAError)
 
@@ -27,16 +30,17 @@ _DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError, lzma.LZ
 def expand(patterns: Sequence[str]) -> list[Path]:
     """The files that the patterns name, each once, in name order.
 
-    A pattern is a path, a glob (`data/**/*.jsonl.gz`), a folder (all its files of a known format), `samples:GLOB` for the
-    corpus that ships with aigc, or `-` for standard input.
+    A pattern is a path, a glob (`data/**/*.jsonl.gz`), a folder (all its files of a known format, but no README or LICENSE),
+    `samples:GLOB` for the corpus that ships with aigc, `hub:owner/name[/config][:split]` for a data set of the Hugging Face hub, or
+    `-` for standard input. The last two come back as they are: they are no file on this disk.
 
     Raises:
         AigcError: a pattern names no file, or a file is of no known format.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        if pattern == "-":
-            found[STDIN] = None
+        if pattern == "-" or pattern.startswith(HUB):
+            found[Path(pattern)] = None
             continue
         paths = _matches(pattern)
         if not paths:
@@ -54,7 +58,7 @@ def _matches(pattern: str) -> list[Path]:
         return [path for path in folder.glob(rest) if _known(path)]
     path = Path(pattern).expanduser()
     if path.is_dir():
-        return [inner for inner in path.rglob("*") if inner.is_file() and _known(inner) and not _hidden(inner, path)]
+        return [inner for inner in path.rglob("*") if inner.is_file() and _in_folder(inner, path)]
     if path.exists():
         return [path]
     first_glob = next((i for i, part in enumerate(path.parts) if any(c in part for c in "*?[")), None)
@@ -74,25 +78,37 @@ def _why_nothing(pattern: str) -> str:
     return "no such file" + (f"; did you mean {path.parent / near[0]}?" if near else "")
 
 
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts)
+def _in_folder(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return _known(path) and not hidden and path.name.lower().partition(".")[0] not in _ABOUT
 
 
 def _known(path: Path) -> bool:
-    return bool({suffix.lower() for suffix in path.suffixes[-2:]} & {f".{name}" for name in FORMATS})
+    return _extension(path) in FORMATS
 
 
-def format_of(path: Path) -> str:
-    """One of jsonl, json, csv, tsv, parquet, txt, from the name: `a.jsonl.gz` is jsonl. Standard input is jsonl."""
-    if path == STDIN:
-        return "jsonl"
+def _extension(path: Path) -> str:
+    """The last extension that says no compression: `jsonl` of `a.jsonl.gz`."""
     suffixes = [suffix.lower().removeprefix(".") for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSIONS:
         suffixes.pop()
-    name = suffixes[-1] if suffixes else ""
+    return suffixes[-1] if suffixes else ""
+
+
+def format_of(path: Path) -> str:
+    """One of jsonl, json, csv, tsv, parquet, arrow, txt, html, md, hub, from the name: `a.jsonl.gz` is jsonl. Stdin is jsonl.
+
+    Raises:
+        AigcError: the name says no known format.
+    """
+    if path == STDIN:
+        return "jsonl"
+    if str(path).startswith(HUB):
+        return "hub"
+    name = _extension(path)
     if name not in FORMATS:
         raise AigcError(f"{path}: unknown format {name!r}; known are {', '.join(FORMATS)}, each also as .gz .zst .xz")
-    return "jsonl" if name == "ndjson" else name
+    return _SAME.get(name, name)
 
 
 class Meter:
@@ -174,3 +190,24 @@ def _decompressed(path: Path, raw: IO[bytes]) -> IO[bytes]:
         case ".xz":
             return lzma.LZMAFile(raw)
     return raw
+
+
+class _Joined(io.RawIOBase):
+    """Bytes that were read already, and the rest of their stream."""
+
+    def __init__(self, head: bytes, rest: IO[bytes]) -> None:
+        self._head, self._rest = memoryview(head), rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._head[: len(buffer)] if len(self._head) else self._rest.read(len(buffer))
+        self._head = self._head[len(buffer) :]
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def joined(head: bytes, rest: IO[bytes]) -> IO[bytes]:
+    """The stream that begins with bytes which were read from it already."""
+    return io.BufferedReader(_Joined(head, rest), 1 << 20)

@@ -1,19 +1,34 @@
 """Apply a list of rules to a batch of documents: which stay, how they changed, and a ledger row for every decision."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 import polars as pl
 
 from aigc.core.rules import ledger
-from aigc.core.rules.rule import TEXT, Duplicates, Edit, Measure, Rule
+from aigc.core.rules.facts import FACTS, facts
+from aigc.core.rules.rule import LANGUAGE, Duplicates, Edit, Measure, Memory, Rule, Surveyor
 from aigc.core.rules.table import name_of
 
-__all__ = ["FindKeepers", "Outcome", "Seen", "apply"]
+__all__ = ["Finding", "Outcome", "Seen", "Step", "apply", "language_of", "measure"]
 
-FindKeepers = Callable[[Duplicates, pl.DataFrame], pl.Series]
-"""A duplicates rule and a batch into the id of the document that each repeats, null where it repeats none."""
+Finding = Callable[[Rule, pl.DataFrame], pl.DataFrame]
+"""What the whole corpus says about a rule that is a Surveyor, for a batch. For a duplicates rule: the columns keeper and
+similarity, a row for each document, null where it repeats none."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """What one rule did to a batch."""
+
+    rule: Rule
+    seen: pl.DataFrame  # the documents before it
+    hit: pl.Series  # which of them it changed, marked or dropped
+    after: pl.Series | None = None  # an edit's new texts
+    values: pl.Series | None = None  # a measure's numbers
+    bounds: pl.Series | None = None  # the bound that each breaks
+    found: pl.DataFrame | None = None  # a duplicates rule's keeper and similarity
 
 
 @dataclass(frozen=True)
@@ -22,79 +37,123 @@ class Outcome:
 
     kept: pl.DataFrame
     dropped: pl.DataFrame  # as the documents stood when a rule dropped them
-    ledger: pl.DataFrame  # edited and dropped rows; what was kept to the end is for the caller to say
+    ledger: pl.DataFrame  # edited, marked and dropped rows; what was kept to the end is for the caller to say
+    steps: list[Step]
 
 
-def apply(documents: pl.DataFrame, rules: Sequence[Rule], find_keepers: FindKeepers | None = None) -> Outcome:
+def language_of(texts: pl.Series) -> pl.Series:
+    """zh or en, by script: see LANGUAGE."""
+    return facts(texts, ("han", "letters")).select(LANGUAGE.alias("language"))[:, 0]
+
+
+def apply(documents: pl.DataFrame, rules: Sequence[Rule], finding: Finding | None = None) -> Outcome:
     """Run the rules in order; a document that one rule drops is not seen by the next.
 
     Args:
         documents: columns id, text (never null) and any others.
         rules: edits, measures and duplicates.
-        find_keepers: who finds what a document repeats; needed where a rule is a duplicates rule.
+        finding: who knows the whole corpus; needed where a rule is a Surveyor.
     """
     dropped: list[pl.DataFrame] = [documents.clear()]
     entries: list[pl.DataFrame] = [ledger.rows([], "dropped")]
+    steps: list[Step] = []
+
+    def known(rule: Rule) -> pl.DataFrame:
+        assert finding is not None, f"{name_of(rule)} must know the whole corpus"
+        return finding(rule, documents)
+
     for is_measure, group in groupby(rules, key=lambda rule: isinstance(rule, Measure)):
         if is_measure:
-            documents = _measured(documents, list(group), dropped, entries)  # type: ignore[arg-type]
-            continue
-        for rule in group:
-            if isinstance(rule, Edit):
-                documents = _edited(documents, rule, entries)
-            elif isinstance(rule, Duplicates):
-                assert find_keepers is not None, "a duplicates rule needs somebody who finds keepers"
-                keeper = find_keepers(rule, documents)
-                repeats = keeper.is_not_null()
-                gone = documents.filter(repeats)
-                entries.append(ledger.rows(gone["id"], "dropped", rule=name_of(rule), keeper=keeper.filter(repeats)))
-                dropped.append(gone)
-                documents = documents.filter(~repeats)
-    return Outcome(documents, pl.concat(dropped), pl.concat(entries))
+            new = _measured(documents, list(group), known)  # type: ignore[arg-type]
+        else:
+            new = []
+            for rule in group:
+                step = _edited(documents, rule, known) if isinstance(rule, Edit) else _duplicates(documents, rule, known)
+                new.append(step)
+                documents = _left(step)
+        for step in new:
+            entries.append(_entries(step))
+            if not isinstance(step.rule, Edit) and getattr(step.rule, "drop", True):
+                dropped.append(step.seen.filter(step.hit))
+        if is_measure:
+            documents = _left(new[-1])
+        steps += new
+    return Outcome(documents, pl.concat(dropped, how="diagonal"), pl.concat(entries), steps)
 
 
-def _edited(documents: pl.DataFrame, rule: Edit, entries: list[pl.DataFrame]) -> pl.DataFrame:
-    after = documents.with_columns(text=rule.text())
-    changed = after["text"] != documents["text"]
-    entries.append(ledger.rows(documents["id"].filter(changed), "edited", rule=name_of(rule)))
-    return after
+def _left(step: Step) -> pl.DataFrame:
+    """The documents after a step."""
+    if step.after is not None:
+        return step.seen.with_columns(text=step.after)
+    documents = step.seen
+    if isinstance(step.rule, Duplicates):
+        assert step.found is not None
+        if step.rule.clusters or not step.rule.drop:
+            documents = documents.with_columns(cluster=pl.coalesce(step.found["keeper"], documents["id"]))
+        if not step.rule.drop:
+            return documents
+    return documents.filter(~step.hit)
 
 
-def _measured(
-    documents: pl.DataFrame, rules: Sequence[Measure], dropped: list[pl.DataFrame], entries: list[pl.DataFrame]
-) -> pl.DataFrame:
-    """Neighbouring measures are taken together, in parallel; the first bound that is broken is the reason."""
-    values = documents.select(TEXT, **{f"value {i}": rule.value().cast(pl.Float64) for i, rule in enumerate(rules)})
-    bounds = values.select(**{f"{i}": rule.broken_bound(pl.col(f"value {i}")) for i, rule in enumerate(rules)})
+def _entries(step: Step) -> pl.DataFrame:
+    ids = step.seen["id"].filter(step.hit)
+    name = name_of(step.rule)
+    if step.after is not None:
+        return ledger.rows(ids, "edited", rule=name)
+    if step.values is not None and step.bounds is not None:
+        return ledger.rows(ids, "dropped", rule=name, value=step.values.filter(step.hit), bound=step.bounds.filter(step.hit))
+    assert step.found is not None
+    found = step.found.filter(step.hit)
+    verdict = "dropped" if getattr(step.rule, "drop", True) else "marked"
+    return ledger.rows(ids, verdict, rule=name, keeper=found["keeper"], similarity=found["similarity"])
+
+
+def _edited(documents: pl.DataFrame, rule: Edit, known: Callable[[Rule], pl.DataFrame]) -> Step:
+    text = rule.by(known(rule)) if isinstance(rule, Surveyor) else rule.text()
+    after = documents.select(text.alias("text"))["text"]
+    return Step(rule, documents, after != documents["text"], after=after)
+
+
+def _duplicates(documents: pl.DataFrame, rule: Rule, known: Callable[[Rule], pl.DataFrame]) -> Step:
+    found = known(rule)
+    return Step(rule, documents, found["keeper"].is_not_null(), found=found)
+
+
+def _measured(documents: pl.DataFrame, rules: Sequence[Measure], known: Callable[[Rule], pl.DataFrame]) -> list[Step]:
+    """Neighbouring measures are taken together, on what they all see; the first bound that is broken is the reason."""
+    expressions = {f"{i}": rule.by(known(rule)) if isinstance(rule, Surveyor) else rule.value() for i, rule in enumerate(rules)}
+    broken = {name: rule.broken_bound(pl.col(f"value {name}")) for name, rule in zip(expressions, rules, strict=True)}
+    needed = {name for e in [*expressions.values(), *broken.values()] for name in e.meta.root_names()} & set(FACTS)
+    counted = facts(documents["text"], sorted(needed)).with_columns(documents["text"])
+    values = counted.with_columns(expression.cast(pl.Float64).alias(f"value {name}") for name, expression in expressions.items())
+    bounds = values.select(expression.alias(name) for name, expression in broken.items())
+    steps = []
     alive = pl.repeat(True, len(documents), dtype=pl.Boolean, eager=True)
-    for i, rule in enumerate(rules):
-        bound = bounds[f"{i}"]
-        out = alive & bound.is_not_null()
-        gone = documents.filter(out)
-        entries.append(
-            ledger.rows(
-                gone["id"],
-                "dropped",
-                rule=name_of(rule),
-                value=values[f"value {i}"].filter(out),
-                bound=bound.filter(out),
-            )
-        )
-        dropped.append(gone)
-        alive &= ~out
-    return documents.filter(alive)
+    for name, rule in zip(expressions, rules, strict=True):
+        seen = documents.filter(alive)
+        bound = bounds[name].filter(alive)
+        hit = bound.is_not_null()
+        steps.append(Step(rule, seen, hit, values=values[f"value {name}"].filter(alive), bounds=bound))
+        alive &= bounds[name].is_null()
+    return steps
+
+
+def measure(texts: pl.Series, rule: Measure) -> pl.Series:
+    """A measure's number for each text, whatever its bounds."""
+    documents = pl.DataFrame({"text": texts})
+    (step,) = _measured(documents, [rule], lambda _: pl.DataFrame())
+    assert step.values is not None
+    return step.values
 
 
 class Seen:
-    """Finds documents that repeat one of this batch or of an earlier one; the first stays. For samples, which arrive one by one."""
+    """What is known of samples, which arrive one by one: each that repeats an earlier one is found; the first stays."""
 
     def __init__(self) -> None:
-        self._first: dict[type[Duplicates], dict[bytes, str]] = {}
+        self._memories: dict[int, Memory] = {}
 
-    def __call__(self, rule: Duplicates, documents: pl.DataFrame) -> pl.Series:
-        """See FindKeepers."""
-        first = self._first.setdefault(type(rule), {})
-        keys: Iterable[bytes] = documents.select(rule.key())[:, 0]
-        found = [first.setdefault(key, name) for key, name in zip(keys, documents["id"], strict=True)]
-        return pl.Series([None if keeper == name else keeper for keeper, name in zip(found, documents["id"], strict=True)],
-                         dtype=pl.String)  # fmt: skip
+    def __call__(self, rule: Rule, documents: pl.DataFrame) -> pl.DataFrame:
+        """See Finding."""
+        assert isinstance(rule, Duplicates)
+        memory = self._memories.setdefault(id(rule), rule.memory())
+        return memory(documents)

@@ -1,45 +1,55 @@
-"""Rules over a corpus that need not fit in memory: files into kept documents, failed rows and a ledger.
+"""Rules over a corpus that need not fit in memory: batches into kept documents, failed rows and a ledger.
 
-The rules run in passes. A pass streams batches through the edits and measures up to the next duplicates rule; between two
-passes the engine finds, over all documents, which keys repeat.
+The rules run in passes. A pass takes each batch, on its own, through the rules up to the next one that must have seen all
+documents; between two passes that rule concludes from what it noted of each batch. What lies between is on disk.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
-from aigc.core.documents import engine
-from aigc.core.documents.reading import Batch, Reader
+from aigc.core.documents.engine import Engine, local
+from aigc.core.documents.reading import Batch, Failure
 from aigc.core.documents.tables import TableWriter, common_schema, fitted
 from aigc.core.rules import ledger
-from aigc.core.rules.apply import apply
-from aigc.core.rules.duplicates.exact import keepers
-from aigc.core.rules.rule import Duplicates, Rule
+from aigc.core.rules.passes import LANGUAGE_COLUMN, Done, Task, work
+from aigc.core.rules.rule import Corpus, Duplicates, Rule, Surveyor
+from aigc.core.rules.steps import StepCount
 from aigc.core.rules.table import name_of
 from aigc.errors import AigcError
 
-__all__ = ["Counts", "clean_corpus"]
+__all__ = ["Account", "clean_corpus"]
 
 FEW = 100  # rows of which a share says nothing: up to here `max_failed` is judged at the end
+ROLLED_UP = ("source", "license", "licence", "topic")  # columns whose values are counted
+FIRST_FAILURES = 10
 
 
-@dataclass(frozen=True)
-class Counts:
+@dataclass
+class Account:
     """What became of all rows."""
 
-    read: int
-    kept: int
-    dropped: int
-    failed: int
-    edited_by: dict[str, int]
-    dropped_by: dict[str, int]
-    renamed_ids: int
-    characters_read: int
-    characters_kept: int
-    fields: list[str]
+    rules: Sequence[Rule]
+    read: int = 0
+    kept: int = 0
+    dropped: int = 0
+    failed: int = 0
+    characters_read: int = 0
+    characters_kept: int = 0
+    languages_read: Counter[str] = field(default_factory=Counter)
+    languages_kept: Counter[str] = field(default_factory=Counter)
+    fields: list[str] = field(default_factory=list)
+    steps: list[StepCount] = field(default_factory=list)
+    clusters: dict[int, dict[str, int]] = field(default_factory=dict)  # by rule: documents in the cluster of each keeper
+    columns: dict[str, Counter[str]] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)  # of keepers that examples name
+    dropped_by: dict[str, int] = field(default_factory=dict)
 
 
 class _Book:
@@ -66,86 +76,160 @@ class _Book:
 
 
 def clean_corpus(
-    paths: Sequence[Path],
+    batches: Iterable[Batch],
     rules: Sequence[Rule],
     *,
-    reader: Reader,
     folder: Path,
     max_failed: float,
-    advance: Callable[[int], None],
-) -> Counts:
-    """Read files, apply rules, and write documents-*.parquet, ledger.parquet and failed.jsonl into `folder`.
+    engine: Engine = local,
+    source: str = "input",
+) -> Account:
+    """Apply rules to batches and write documents-*.parquet, ledger.parquet and failed.jsonl into `folder`.
 
     Args:
         max_failed: the share of broken rows above which the run stops.
-        advance: told how many bytes of the files were read since the last call.
+        engine: who carries the batches.
+        source: what to call the input where it has no rows.
 
     Raises:
-        AigcError: a file cannot be read, too many rows are broken, nothing was kept, or rows do not add up.
+        AigcError: there are no rows, too many are broken, nothing was kept, or rows do not add up.
     """
-    passes = _passes(rules)
-    work = folder / "work"
-    work.mkdir()
+    account = Account(rules)
+    desk = folder / "work"
+    desk.mkdir()
     book = _Book(folder)
     with book.table, book.failed:
-        first_failure: list[str] = []
-        characters_read = 0
-        rows_read = 0
-
-        def incoming() -> Iterator[pl.DataFrame]:
-            nonlocal characters_read, rows_read
-            done = 0
-            for path in paths:
-                for batch in reader.read(path):
-                    rows_read += batch.rows
-                    if batch.failures and not first_failure:
-                        first_failure.append(f"{batch.failures[0].origin}: {batch.failures[0].reason}")
-                    book.open_batch(batch)
-                    characters_read += int(batch.documents["text"].str.len_chars().sum())
-                    if rows_read > FEW:
-                        _judge_failures(book.tally.verdicts["failed"], rows_read, max_failed, first_failure)
-                    yield batch.documents
-                    advance(reader.meter.bytes - done)
-                    done = reader.meter.bytes
-
-        parts = _pass(incoming(), passes[0], work / "0", book, repeats=None)
-        _judge_failures(book.tally.verdicts["failed"], rows_read, max_failed, first_failure)
-        if not rows_read:
-            raise AigcError(f"{', '.join(map(str, paths))}: no rows; there is nothing to clean")
-        for number, rules_of_pass in enumerate(passes[1:], start=1):
-            rule = rules_of_pass[0]
-            assert isinstance(rule, Duplicates)
-            repeats = keepers(engine.repeated(_write_keys(rule, parts)))
-            parts = _pass(map(pl.read_parquet, parts), rules_of_pass, work / f"{number}", book, repeats=repeats)
-        schema = common_schema(dict(pl.read_parquet_schema(part)) for part in parts)
-        characters_kept = 0
-        with TableWriter(folder, "documents", schema) as kept:
-            for part in parts:
-                frame = fitted(pl.read_parquet(part), schema)
-                kept.write(frame)
-                book.write(ledger.rows(frame["id"], "kept"))
-                characters_kept += int(frame["text"].str.len_chars().sum())
-        for file in sorted(work.rglob("*"), reverse=True):
-            file.rmdir() if file.is_dir() else file.unlink()
-        work.rmdir()
+        parts: list[Path] = []
+        finding: list[pl.DataFrame | None] = []
+        passes = _passes(rules)
+        for number, of_pass in enumerate(passes):
+            here = desk / f"{number}"
+            here.mkdir()
+            surveyor = passes[number + 1][0] if number + 1 < len(passes) else None
+            assert surveyor is None or isinstance(surveyor, Surveyor)
+            sources = _incoming(batches, desk, book, account, max_failed) if number == 0 else iter(parts)
+            tasks = (
+                Task(source, here / f"{i:06d}.arrow", tuple(of_pass), finding[i] if number else None, surveyor)
+                for i, source in enumerate(sources)
+            )
+            done = _worked(tasks, engine, book)
+            if number == 0:
+                _judge_failures(book.tally, account, max_failed)
+                if not account.read:
+                    raise AigcError(f"{source}: no rows; there is nothing to clean")
+                for one in done:
+                    account.languages_read.update(one.languages)
+            _add_steps(account, done, len(of_pass))
+            parts = [one.target for one in done]
+            if surveyor is not None:
+                finding = _concluded(surveyor, parts, [one.rows for one in done], account, len(account.steps))
+        _write_documents(done, folder, book, account)
+    shutil.rmtree(desk)
     verdicts = book.tally.verdicts
-    if not book.tally.balanced(rows_read):
-        raise AigcError(f"rows do not add up, which is a fault of aigc: {rows_read} read, {verdicts}")
-    if not kept.rows:
+    account.kept, account.dropped, account.failed = verdicts["kept"], verdicts["dropped"], verdicts["failed"]
+    account.dropped_by = _in_order(book.tally.dropped, rules)
+    if not book.tally.balanced(account.read):
+        raise AigcError(f"rows do not add up, which is a fault of aigc: {account.read} read, {verdicts}")
+    if not account.kept:
         worst = max(book.tally.dropped.items(), key=lambda item: item[1], default=("", 0))
-        raise AigcError(f"no document was kept of {rows_read:,} rows read; most went by the rule {worst[0]!r} ({worst[1]:,})")
-    return Counts(
-        read=rows_read,
-        kept=verdicts["kept"],
-        dropped=verdicts["dropped"],
-        failed=verdicts["failed"],
-        edited_by=_in_order(book.tally.edited, rules),
-        dropped_by=_in_order(book.tally.dropped, rules),
-        renamed_ids=reader.renamed_ids,
-        characters_read=characters_read,
-        characters_kept=characters_kept,
-        fields=list(schema),
-    )
+        raise AigcError(f"no document was kept of {account.read:,} rows read; most went by the rule {worst[0]!r} ({worst[1]:,})")
+    return account
+
+
+def _incoming(batches: Iterable[Batch], desk: Path, book: _Book, account: Account, max_failed: float) -> Iterator[Path]:
+    """Batches as they are read into files for the first pass."""
+    number = 0
+    for batch in batches:
+        account.read += batch.rows
+        account.failures += batch.failures[: FIRST_FAILURES - len(account.failures)]
+        book.open_batch(batch)
+        if account.read > FEW:
+            _judge_failures(book.tally, account, max_failed)
+        if len(batch.documents):
+            account.characters_read += int(batch.documents["text"].str.len_chars().sum())
+            path = desk / f"{number:06d}.arrow"
+            batch.documents.write_ipc(path, compression="uncompressed")
+            number += 1
+            yield path
+
+
+def _worked(tasks: Iterable[Task], engine: Engine, book: _Book) -> list[Done]:
+    """All tasks of a pass; what each read is removed, and its ledger taken over, in order."""
+    done = []
+    sources: dict[Path, Path] = {}
+
+    def noted() -> Iterator[Task]:
+        for task in tasks:
+            sources[task.target] = task.source
+            yield task
+
+    for one in engine(work, noted()):
+        entries = one.target.with_suffix(".ledger")
+        book.write(pl.read_ipc(entries))
+        entries.unlink()
+        sources[one.target].unlink()
+        sources[one.target].with_suffix(".survey").unlink(missing_ok=True)
+        done.append(one)
+    return done
+
+
+def _add_steps(account: Account, done: Sequence[Done], rules: int) -> None:
+    totals = [StepCount() for _ in range(rules)]
+    for one in done:
+        for total, count in zip(totals, one.steps, strict=True):
+            total.add(count)
+    account.steps += totals
+
+
+def _concluded(
+    surveyor: Surveyor, parts: Sequence[Path], rows: Sequence[int], account: Account, place: int
+) -> list[pl.DataFrame | None]:
+    """What the surveyor found, for each part."""
+
+    def frames() -> Iterator[pl.DataFrame]:
+        return (pl.read_ipc(part, columns=["id", "text"]) for part in parts)
+
+    found = surveyor.conclude(Corpus([part.with_suffix(".survey") for part in parts], frames)) if parts else pl.DataFrame()
+    if not isinstance(surveyor, Duplicates) or not parts:
+        return [found] * len(parts)
+    sizes = found["keeper"].value_counts()
+    account.clusters[place] = {keeper: count + 1 for keeper, count in sizes.iter_rows()}
+    cut: list[pl.DataFrame | None] = []
+    start = 0
+    for count in rows:
+        first, last = (int(found["row"].search_sorted(row, side="left")) for row in (start, start + count))
+        here = found[first:last]
+        empty = pl.DataFrame(
+            {
+                "keeper": pl.repeat(None, count, dtype=pl.String, eager=True),
+                "similarity": pl.repeat(None, count, dtype=pl.Float64, eager=True),
+            }
+        )
+        places = here["row"].cast(pl.Int64) - start
+        cut.append(empty.with_columns(empty[name].scatter(places, here[name]) for name in empty.columns))
+        start += count
+    return cut
+
+
+def _write_documents(done: Sequence[Done], folder: Path, book: _Book, account: Account) -> None:
+    wanted = {e["keeper"] for step in account.steps for _, e in step.examples if e.get("keeper")}
+    wanted |= {keeper for sizes in account.clusters.values() for keeper in sorted(sizes, key=lambda k: (-sizes[k], k))[:5]}
+    schema = common_schema({k: v for k, v in one.schema.items() if k != LANGUAGE_COLUMN} for one in done)
+    with TableWriter(folder, "documents", schema) as kept:
+        for one in done:
+            frame = pl.read_ipc(one.target)
+            account.languages_kept.update(dict(frame[LANGUAGE_COLUMN].value_counts().iter_rows()))
+            account.texts |= dict(frame.filter(pl.col("id").is_in(wanted)).select("id", "text").iter_rows())
+            frame = fitted(frame, schema)
+            kept.write(frame)
+            book.write(ledger.rows(frame["id"], "kept"))
+            account.characters_kept += one.characters
+            for name in ROLLED_UP:
+                if name in frame.columns:
+                    values = frame[name].cast(pl.String, strict=False).fill_null("").value_counts()
+                    account.columns.setdefault(name, Counter()).update(dict(values.iter_rows()))
+            one.target.unlink()
+    account.fields = list(schema)
 
 
 def _in_order(counts: dict[str, int], rules: Sequence[Rule]) -> dict[str, int]:
@@ -153,51 +237,19 @@ def _in_order(counts: dict[str, int], rules: Sequence[Rule]) -> dict[str, int]:
     return {name: counts[name] for name in names if name in counts}
 
 
-def _judge_failures(failed: int, read: int, max_failed: float, first: Sequence[str]) -> None:
-    if failed > max_failed * read:
-        rest = f"; {failed:,} of {read:,} rows are broken" if failed > 1 or read > 1 else ""
-        raise AigcError(f"{first[0]}{rest}, more than clean.max_failed allows ({max_failed:.3g})")
+def _judge_failures(tally: ledger.Tally, account: Account, max_failed: float) -> None:
+    failed = tally.verdicts["failed"]
+    if failed > max_failed * account.read:
+        first = account.failures[0]
+        rest = f"; {failed:,} of {account.read:,} rows are broken" if failed > 1 or account.read > 1 else ""
+        raise AigcError(f"{first.origin}: {first.reason}{rest}, more than clean.max_failed allows ({max_failed:.3g})")
 
 
 def _passes(rules: Sequence[Rule]) -> list[list[Rule]]:
-    """Rules in order, cut before each duplicates rule."""
+    """Rules in order, cut before each that must have seen all documents."""
     passes: list[list[Rule]] = [[]]
     for rule in rules:
-        if isinstance(rule, Duplicates):
+        if isinstance(rule, Surveyor):
             passes.append([])
         passes[-1].append(rule)
     return passes
-
-
-def _pass(
-    documents: Iterable[pl.DataFrame],
-    rules: Sequence[Rule],
-    folder: Path,
-    book: _Book,
-    *,
-    repeats: pl.DataFrame | None,
-) -> list[Path]:
-    """Stream batches through some rules into part files; `repeats` says what the first of them, a duplicates rule, drops."""
-    folder.mkdir()
-
-    def find_keepers(_rule: Duplicates, batch: pl.DataFrame) -> pl.Series:
-        assert repeats is not None
-        return batch.select("id").join(repeats, on="id", how="left", maintain_order="left")["keeper"]
-
-    parts: list[Path] = []
-    for number, batch in enumerate(documents):
-        outcome = apply(batch, rules, find_keepers)
-        book.write(outcome.ledger)
-        parts.append(folder / f"{number:06d}.parquet")
-        outcome.kept.write_parquet(parts[-1], compression="lz4")
-    return parts
-
-
-def _write_keys(rule: Duplicates, parts: Sequence[Path]) -> list[Path]:
-    """A file of key, id and length beside each part: all that the engine must hold to find repeats."""
-    files = []
-    for part in parts:
-        keys = pl.read_parquet(part, columns=["id", "text"]).select("id", key=rule.key(), length=pl.col("text").str.len_chars())
-        files.append(part.with_suffix(".keys"))
-        keys.write_parquet(files[-1], compression="lz4")
-    return files

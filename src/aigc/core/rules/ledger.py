@@ -9,11 +9,12 @@ __all__ = ["SCHEMA", "Tally", "rows"]
 
 SCHEMA: dict[str, type[pl.DataType]] = {
     "id": pl.String,
-    "verdict": pl.String,  # read, failed, edited, dropped, kept
+    "verdict": pl.String,  # read, failed, edited, marked, dropped, kept
     "rule": pl.String,
     "value": pl.Float64,  # what a measure found
     "bound": pl.String,  # the bound that it broke, e.g. "min 50 (en)"
     "keeper": pl.String,  # for a duplicate, the document that stays
+    "similarity": pl.Float64,  # to the keeper, 0 to 1
     "origin": pl.String,  # file:line of a row that was read, or could not be
     "reason": pl.String,  # why a row failed
 }
@@ -34,17 +35,15 @@ class Tally:
     """Counts ledger rows as they pass, and checks that no document was lost."""
 
     def __init__(self) -> None:
-        self.verdicts = dict.fromkeys(("read", "failed", "edited", "dropped", "kept"), 0)
-        self.edited: dict[str, int] = {}
+        self.verdicts = dict.fromkeys(("read", "failed", "edited", "marked", "dropped", "kept"), 0)
         self.dropped: dict[str, int] = {}
 
     def add(self, ledger: pl.DataFrame) -> None:
         """Count some rows of a ledger."""
         for verdict, rule, count in ledger.group_by("verdict", "rule").len().iter_rows():
             self.verdicts[verdict] += count
-            if verdict in ("edited", "dropped"):
-                by_rule = self.edited if verdict == "edited" else self.dropped
-                by_rule[rule] = by_rule.get(rule, 0) + count
+            if verdict == "dropped":
+                self.dropped[rule] = self.dropped.get(rule, 0) + count
 
     @property
     def rows_read(self) -> int:

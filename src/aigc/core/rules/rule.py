@@ -1,18 +1,34 @@
 """The three kinds of rule: an edit, a measure with bounds, and duplicates."""
 
 from abc import ABC, abstractmethod
-from typing import Annotated, ClassVar
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Discriminator, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
-__all__ = ["LANGUAGE", "TEXT", "Bound", "ByLanguage", "Duplicates", "Edit", "Measure", "Rule"]
+__all__ = [
+    "LANGUAGE",
+    "TEXT",
+    "Bound",
+    "ByLanguage",
+    "Corpus",
+    "Duplicates",
+    "Edit",
+    "Measure",
+    "Memory",
+    "Rule",
+    "Surveyor",
+    "said",
+]
 
 TEXT = pl.col("text")
 
-_LETTERS = TEXT.str.count_matches(r"\p{L}")
-LANGUAGE = pl.when(TEXT.str.count_matches(r"\p{Han}") >= 0.3 * _LETTERS).then(pl.lit("zh")).otherwise(pl.lit("en"))
-"""Which bound applies: zh where three letters in ten or more are Han characters, en for all other text."""
+LANGUAGE = pl.when((pl.col("han") > 0) & (pl.col("han") >= 0.3 * pl.col("letters"))).then(pl.lit("zh")).otherwise(pl.lit("en"))
+"""Which bound applies: zh where three letters in ten or more are Han characters, en for all other text. Reads facts."""
 
 
 class ByLanguage(BaseModel):
@@ -38,11 +54,47 @@ class Rule(BaseModel, ABC):
 
     shorthand: ClassVar[str | None] = None
     """The parameter that a bare value sets: `redact: [email]` for `redact: {kinds: [email]}`."""
+    told_by: ClassVar[str | None] = None
+    """The parameter that tells two rules of this name apart in the ledger, e.g. "n": duplicate_ngrams 5."""
+
+    on_samples: ClassVar[bool] = True
+    """Whether it can judge samples, which arrive one by one."""
+
+    preset: SkipJsonSchema[str | None] = None
+    """which preset brought the rule; set where a preset is unfolded"""
 
     @classmethod
     def summary(cls) -> str:
         """The rule's first docstring line, for the JSON Schema and the docs."""
         return (cls.__doc__ or "").strip().split("\n")[0]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a surveyor may look at when all batches have been surveyed; row numbers run over all frames, in order."""
+
+    surveys: Sequence[Path]  # an Arrow file for each batch
+    frames: Callable[[], Iterator[pl.DataFrame]]  # the documents themselves, for those few that need another look
+
+    def column(self, name: str) -> pl.Series:
+        """One column of all surveys."""
+        return pl.concat([pl.read_ipc(path, columns=[name]) for path in self.surveys], rechunk=True)[name]
+
+
+class Surveyor(ABC):
+    """A rule that must have seen all documents before it can judge one."""
+
+    @abstractmethod
+    def survey(self, documents: pl.DataFrame) -> pl.DataFrame:
+        """What must be remembered of a batch."""
+
+    @abstractmethod
+    def conclude(self, corpus: Corpus) -> pl.DataFrame:
+        """What all surveys together say; each kind of rule has its own columns."""
+
+    def by(self, finding: pl.DataFrame) -> pl.Expr:
+        """An edit's text or a measure's value, given what `conclude` found."""
+        raise NotImplementedError
 
 
 class Edit(Rule):
@@ -55,6 +107,9 @@ class Edit(Rule):
 
 class Measure(Rule):
     """A document into a number, with bounds."""
+
+    scale: ClassVar[Literal["share", "count", "ratio"]] = "share"
+    """What the numbers are like, for histograms: 0 to 1, whole numbers of any size, or small numbers."""
 
     min: Bound | None = None
     """the least that is kept"""
@@ -71,29 +126,49 @@ class Measure(Rule):
 
     @abstractmethod
     def value(self) -> pl.Expr:
-        """The number for each document, from the column `text`."""
+        """The number for each document, from facts (see facts.py) or the column `text`."""
+
+    def bounds(self) -> list[tuple[str, float, str | None]]:
+        """Each bound as (min or max, limit, language or None)."""
+        found: list[tuple[str, float, str | None]] = []
+        for word, bound in (("min", self.min), ("max", self.max)):
+            limits = dict(bound) if isinstance(bound, ByLanguage) else {None: bound}
+            found += [(word, limit, language) for language, limit in limits.items() if limit is not None]
+        return found
 
     def broken_bound(self, value: pl.Expr) -> pl.Expr:
         """The bound that a value breaks, as text such as "min 50", or null where it keeps them all."""
         broken: pl.Expr = pl.lit(None, dtype=pl.String)
-        for word, bound in (("max", self.max), ("min", self.min)):  # min is said first where both are broken
-            if bound is None:
-                continue
-            limits = dict(bound) if isinstance(bound, ByLanguage) else {None: bound}
-            for language, limit in limits.items():
-                if limit is None:
-                    continue
-                outside = value < limit if word == "min" else value > limit
-                if language is not None:
-                    outside = outside & (pl.lit(language) == LANGUAGE)
-                name = f"{word} {limit:g}" + (f" ({language})" if language else "")
-                broken = pl.when(outside).then(pl.lit(name)).otherwise(broken)
+        for word, limit, language in reversed(self.bounds()):  # min is said first where both are broken
+            outside = value < limit if word == "min" else value > limit
+            if language is not None:
+                outside = outside & (pl.lit(language) == LANGUAGE)
+            broken = pl.when(outside).then(pl.lit(said(word, limit, language))).otherwise(broken)
         return broken
 
 
-class Duplicates(Rule):
-    """A document into the document that it repeats: two documents with the same key are one."""
+def said(word: str, limit: float, language: str | None) -> str:
+    """A bound as the ledger says it: "min 50 (en)"."""
+    return f"{word} {limit:g}" + (f" ({language})" if language else "")
+
+
+Memory = Callable[[pl.DataFrame], pl.DataFrame]
+"""Documents, batch after batch, into the columns keeper and similarity: what each repeats of those that came before it."""
+
+
+class Duplicates(Rule, Surveyor):
+    """A document into the document that it repeats.
+
+    `conclude` gives a row for each document that repeats another: row (its number), keeper (the id of the document that it
+    repeats) and similarity (0 to 1), sorted by row.
+    """
+
+    clusters: ClassVar[bool] = False
+    """Whether documents that stay get the column `cluster`."""
+
+    drop: bool = Field(True)
+    """take the repeats out; false leaves them in, on record in the ledger"""
 
     @abstractmethod
-    def key(self) -> pl.Expr:
-        """A 16-byte key for each document, from the column `text`; equal keys mean repeated documents."""
+    def memory(self) -> Memory:
+        """For documents that come one after the other and cannot be taken back: the first stays."""

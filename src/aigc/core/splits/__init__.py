@@ -1,1 +1,1 @@
-"""Documents into train, validation and test."""
+"""Documents into train, validation and test, and the proof that nothing leaks between them."""

@@ -1,0 +1,85 @@
+"""Documents into those that are almost the same: candidates share a band of their sketches, then their similarity is computed."""
+
+from typing import ClassVar
+
+import numpy as np
+import polars as pl
+from pydantic import Field
+
+from aigc.core.rules.duplicates.similar import Forest, Sets, bands_of, candidates, jaccard, stored_sets, unpacked
+from aigc.core.rules.rule import Corpus, Duplicates, Memory
+from aigc.core.rules.units import Hashes, ngrams
+
+__all__ = ["NearDuplicates"]
+
+PLACEHOLDER = r"\[(?:EMAIL|PHONE|ID_CARD|USCC|BANK_CARD|IP|TOKEN|KEY)\]"
+"""What the edit `redact` leaves behind."""
+
+
+class NearDuplicates(Duplicates):
+    """Texts that share most of their n-grams of words or Han characters; of each cluster the longest stays, then the smallest id.
+
+    A copy from which personal data had to be redacted stays only where every copy of the cluster has that fault.
+    Two documents are linked only where the Jaccard similarity of their n-gram sets was computed and reaches the bound; a cluster
+    is what such links hold together. 99 % or more of the pairs at the bound are found, more above it.
+    """
+
+    shorthand: ClassVar[str | None] = "similarity"
+    clusters: ClassVar[bool] = True
+
+    similarity: float = Field(0.7, ge=0.1, le=1)
+    """the least Jaccard similarity of two linked documents"""
+    ngram: int = Field(5, ge=1, le=50)
+    """words or Han characters in an n-gram; shorter ones find copies with more edits"""
+
+    def survey(self, documents: pl.DataFrame) -> pl.DataFrame:
+        bands = bands_of(documents["text"], similarity=self.similarity, ngram=self.ngram)
+        redacted = documents["text"].str.contains(PLACEHOLDER)
+        return bands.with_columns(documents["id"], length=documents["text"].str.len_chars(), redacted=redacted)
+
+    def conclude(self, corpus: Corpus) -> pl.DataFrame:
+        names = [name for name in pl.read_ipc_schema(corpus.surveys[0]) if name not in ("id", "length", "redacted")]
+        pairs = candidates(corpus.column(name) for name in names)
+        rows, other = unpacked(pairs)
+        with stored_sets(corpus.frames, np.unique(np.concatenate([rows, other])), self.ngram) as sets:
+            forest = Forest()
+            for a, b in zip(rows.tolist(), other.tolist(), strict=True):
+                if forest.root(a) != forest.root(b) and jaccard(sets[a], sets[b]) >= self.similarity:
+                    forest.join(a, b)
+            return _keepers(forest, sets, *(corpus.column(name) for name in ("id", "length", "redacted")))
+
+    def memory(self) -> Memory:
+        names: list[str] = []
+        known_sets: list[Hashes] = []
+        buckets: dict[tuple[int, int], list[int]] = {}
+
+        def known(documents: pl.DataFrame) -> pl.DataFrame:
+            bands = bands_of(documents["text"], similarity=self.similarity, ngram=self.ngram)
+            hashes, offsets = ngrams(documents["text"], self.ngram)
+            found: list[tuple[str | None, float | None]] = []
+            for i, keys in enumerate(bands.iter_rows()):
+                own = np.unique(hashes[offsets[i] : offsets[i + 1]])
+                places = [place for place in enumerate(keys) if place[1] is not None]
+                near = sorted({row for place in places for row in buckets.get(place, ())})
+                best = max(((jaccard(own, known_sets[row]), -row) for row in near), default=(0.0, 0))
+                repeats = best[0] >= self.similarity
+                found.append((names[-best[1]], best[0]) if repeats else (None, None))
+                if not repeats:
+                    for place in places:
+                        buckets.setdefault(place, []).append(len(names))
+                    names.append(documents["id"][i])
+                    known_sets.append(own)
+            return pl.DataFrame(found, schema={"keeper": pl.String, "similarity": pl.Float64}, orient="row")
+
+        return known
+
+
+def _keepers(forest: Forest, sets: Sets, ids: pl.Series, lengths: pl.Series, redacted: pl.Series) -> pl.DataFrame:
+    """Who stays in each cluster, and how similar the others are to it."""
+    found: list[tuple[int, str, float]] = []
+    for members in forest.clusters():
+        keeper = min(members, key=lambda row: (redacted[row], -lengths[row], ids[row]))
+        kept = sets[keeper]
+        found += [(row, ids[keeper], jaccard(sets[row], kept)) for row in members if row != keeper]
+    schema = {"row": pl.UInt32, "keeper": pl.String, "similarity": pl.Float64}
+    return pl.DataFrame(found, schema=schema, orient="row").sort("row")

@@ -1,0 +1,106 @@
+"""Units into what a document repeats: lines, paragraphs and n-grams that were there before, and how varied its words are.
+
+Only true repeats count: an n-gram, a line or a paragraph that stands once in a document repeats nothing.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from aigc.core.rules.units import Hashes, Ints, Units, hashes_of_runs, mixed
+
+__all__ = ["repeated_ngrams", "repeated_runs", "vocabulary"]
+
+_BUCKETS = 1 << 20
+
+
+def _keys(hashes: Hashes, document: Ints) -> Hashes:
+    """Hashes that differ between documents."""
+    return mixed(hashes + document.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
+
+
+def _groups(keys: Hashes) -> tuple[Ints, Ints]:
+    """Places whose key occurs more than once, sorted by key and then by place; and the group of each, counted from 0."""
+    bucket = (keys >> np.uint64(44)).astype(np.int64)
+    crowded = np.bincount(bucket, minlength=_BUCKETS)[bucket] > 1  # most keys are alone, and need no sorting
+    places = np.flatnonzero(crowded)
+    places = places[np.argsort(keys[places], kind="stable")]
+    ordered = keys[places]
+    same = ordered[1:] == ordered[:-1]
+    shared = np.zeros(len(places), bool)
+    shared[1:] = same
+    shared[:-1] |= same
+    group = np.cumsum(np.concatenate([[True], ~same]))[shared] if len(places) else places
+    return places[shared], group
+
+
+def repeated_runs(units: Units, starts: Ints, ends: Ints, document: Ints, name: str) -> dict[str, npt.NDArray[np.int64]]:
+    """How many runs of characters (lines, paragraphs) repeat an earlier one of their document, and their characters."""
+    places, group = _groups(_keys(hashes_of_runs(units.values, starts, ends), document))
+    again = np.concatenate([[False], group[1:] == group[:-1]])[: len(places)]
+    where = places[again]
+    size = len(units)
+    return {
+        f"repeated_{name}": np.bincount(document[where], minlength=size),
+        f"repeated_{name}_characters": np.bincount(
+            document[where], weights=(ends - starts)[where], minlength=size
+        ).astype(np.int64),
+    }  # fmt: skip
+
+
+def repeated_ngrams(units: Units) -> dict[str, npt.NDArray[np.int64]]:
+    """Characters in n-grams of words that a document repeats. Source: Gopher (Rae et al. 2021), table A1.
+
+    For n of 2 to 4 the n-gram that takes most characters, of those that occur twice or more; for n of 5 to 10 the characters of all
+    repeats, the first occurrence not counted and no character twice. An n-gram can only repeat where its first n - 1 words
+    do, so the long ones cost little.
+    """
+    size = len(units)
+    lengths = np.concatenate([[0], np.cumsum(units.ends - units.starts)])
+    document = units.document
+    last = units.first[1:][document]  # one behind the last unit of the document
+    places = np.arange(len(units.starts))
+    found: dict[str, npt.NDArray[np.int64]] = {}
+    for n in range(2, 11):
+        places = places[places + n <= last[places]]
+        keys = _keys(hashes_of_runs(units.hashes, places, places + n), document[places])
+        chosen, group = _groups(keys)
+        places = places[chosen]
+        if n <= 4:
+            counts = np.bincount(group)
+            characters = (lengths[places + n] - lengths[places]) * counts[group] if len(places) else places
+            top = np.zeros(size, np.int64)
+            np.maximum.at(top, document[places], characters)
+            found[f"top_{n}gram_characters"] = top
+        else:
+            again = places[np.concatenate([[False], group[1:] == group[:-1]])[: len(places)]]
+            edges = np.zeros(len(units.starts) + 1, np.int64)
+            np.add.at(edges, again, 1)
+            np.subtract.at(edges, again + n, 1)
+            covered = np.flatnonzero(np.cumsum(edges[:-1]) > 0)
+            found[f"repeated_{n}gram_characters"] = np.bincount(
+                document[covered], weights=(lengths[1:] - lengths[:-1])[covered], minlength=size
+            ).astype(np.int64)
+        places = np.sort(places)
+        follows = np.zeros(len(units.starts) + 1, bool)
+        follows[places] = True
+        places = places[follows[places + 1]]
+    return found
+
+
+def vocabulary(units: Units) -> dict[str, npt.NDArray[Any]]:
+    """Different words, and the sum of count x log(count) over them, from which the entropy follows."""
+    size = len(units)
+    places, group = _groups(_keys(units.hashes, units.document))
+    words = np.diff(units.first)
+    if not len(places):
+        return {"unique_words": words, "entropy_sum": np.zeros(size)}
+    begin = np.concatenate([[True], group[1:] != group[:-1]])
+    counts = np.diff(np.concatenate([np.flatnonzero(begin), [len(places)]]))
+    owner = units.document[places[begin]]
+    extra = np.bincount(owner, weights=counts - 1, minlength=size).astype(np.int64)
+    return {
+        "unique_words": words - extra,
+        "entropy_sum": np.bincount(owner, weights=counts * np.log(counts), minlength=size),
+    }

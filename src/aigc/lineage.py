@@ -45,7 +45,9 @@ def sources(project: Project, name: str) -> Sources:
         assert project.clean is not None
         return Sources(files=files.expand(project.clean.input))
     if name == "split":
-        return Sources(stages=["clean"])
+        assert project.split is not None
+        keep = project.split.keep
+        return Sources(files=sorted(keep.expanduser().glob("*-*.parquet")) if keep else [], stages=["clean"])
     if name == "pretrain":
         return Sources(stages=["split"])
     stage = checkpoint_stage(project, name)

@@ -4,13 +4,12 @@ import time
 from typing import Any
 
 from aigc import console, lineage, runs
-from aigc.core.splits.assign import assign
-from aigc.core.splits.clusters import cluster, near_pairs
 from aigc.core.splits.documents import read_documents
-from aigc.core.splits.leaks import find_leaks, refuse_leaks
+from aigc.core.splits.leaks import refuse_leaks
 from aigc.core.splits.plan import Plan
 from aigc.core.splits.report import split_report
-from aigc.core.splits.write import write_parts
+from aigc.core.splits.settle import settle
+from aigc.pages import split as page
 from aigc.schema import Project
 
 __all__ = ["run"]
@@ -29,18 +28,26 @@ def run(project: Project) -> None:
         total = runs.rows_of(upstream)["kept"]
         with console.progress("split: read", total, "documents") as advance:
             documents = read_documents(paths, plan, advance=advance)
-        pairs = near_pairs(paths, plan, documents)
-        clusters = cluster(documents, pairs, group_by=plan.group_by)
-        assignment = assign(documents, clusters, plan)
         with console.progress("split: write", total, "documents") as advance:
-            counts = write_parts(paths, stage.folder, assignment, advance=advance)
-        leaks = find_leaks(stage.folder, similarity=plan.similarity)
-        refuse_leaks(leaks, max_leak=plan.max_leak, cluster_field=documents.cluster_field)
-        report = split_report(documents, clusters, assignment, leaks, plan)
-        stage.rows = {"read": total, **counts}
+            settled = settle(paths, stage.folder, plan, documents, advance=advance)
+        refuse_leaks(settled.leaks, max_leak=plan.max_leak, cluster_field=documents.cluster_field)
+        report = split_report(documents, settled, plan)
+        stage.rows = {"read": total, **settled.assignment.counts()}
         stage.write_json("report.json", report)
+        (stage.folder / "report.html").write_text(page.render(_for_page(report, project.name)), "utf-8")
     _show(report)
     console.closing("split", time.monotonic() - started, runs.stage_folder(project, "split"))
+
+
+def _for_page(report: dict[str, Any], name: str) -> dict[str, Any]:
+    leaks = report["leaks"]
+    return report | {
+        "name": name,
+        "leaks": {"exact": leaks["exact"], "near": leaks["near"]},
+        "leak_pairs": leaks["pairs"],
+        "passages": leaks["ngram_share"],
+        "moved": sum(report["moved"].values()),
+    }
 
 
 def _show(report: dict[str, Any]) -> None:

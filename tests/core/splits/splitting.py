@@ -9,14 +9,14 @@ from typing import Any
 
 import polars as pl
 
-from aigc.core.splits.assign import Assignment, assign
-from aigc.core.splits.clusters import Clusters, cluster, near_pairs
+from aigc.core.splits.assign import assign
+from aigc.core.splits.clusters import Clusters, cluster
 from aigc.core.splits.documents import Documents, read_documents
-from aigc.core.splits.leaks import Leaks, find_leaks
+from aigc.core.splits.leaks import Leaks
 from aigc.core.splits.places import text_hashes
 from aigc.core.splits.plan import PARTS, Plan
 from aigc.core.splits.report import split_report
-from aigc.core.splits.write import write_parts
+from aigc.core.splits.settle import settle
 
 __all__ = ["Result", "near", "placed", "split", "table", "texts"]
 
@@ -29,7 +29,6 @@ class Result:
     fold: dict[str, int | None]
     found: dict[str, pl.DataFrame]
     clusters: Clusters
-    assignment: Assignment
     leaks: Leaks
     report: dict[str, Any]
 
@@ -49,17 +48,15 @@ def split(*tables: pl.DataFrame, keep: Path | None = None, save: Path | None = N
             one.write_parquet(path)
         steps: list[int] = []
         documents: Documents = read_documents(paths, asked, advance=steps.append)
-        clusters = cluster(documents, near_pairs(paths, asked, documents), group_by=asked.group_by)
-        assignment = assign(documents, clusters, asked)
-        counts = write_parts(paths, folder, assignment, advance=steps.append)
-        assert sum(steps) == 2 * sum(map(len, tables)), "every row is told to the progress bar, once read and once written"
+        settled = settle(paths, folder, asked, documents, advance=steps.append)
+        assert not sum(steps) % sum(map(len, tables)), "every row is told to the progress bar, read and written"
+        counts = settled.assignment.counts()
         found = {part: pl.concat(map(pl.read_parquet, sorted(folder.glob(f"{part}-*.parquet")))) for part in PARTS}
         assert counts == {part: len(frame) for part, frame in found.items()}
-        leaks = find_leaks(folder, similarity=asked.similarity)
-        report = split_report(documents, clusters, assignment, leaks, asked)
+        report = split_report(documents, settled, asked)
     part = {name: where for where, frame in found.items() for name in frame["id"]}
     rows = [row for frame in found.values() for row in frame.iter_rows(named=True)]
-    return Result(part, {row["id"]: row.get("fold") for row in rows}, found, clusters, assignment, leaks, report)
+    return Result(part, {row["id"]: row.get("fold") for row in rows}, found, settled.clusters, settled.leaks, report)
 
 
 def placed(rows: pl.DataFrame, **plan: Any) -> tuple[dict[str, tuple[str, int | None]], dict[str, int]]:

@@ -20,7 +20,7 @@ from aigc.errors import AigcError
 DISTINCT = texts(40)
 MORE = texts(10, seed=1)
 HALF = {"validation": 0.25, "test": 0.25}
-some = settings(max_examples=8, deadline=None)
+some = settings(max_examples=6, deadline=None)
 
 
 def place(text: str) -> float:

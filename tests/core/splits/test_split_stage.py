@@ -43,7 +43,14 @@ def test_rows_are_conserved_and_the_report_says_where_they_are(tmp_path: Path, c
     assert counts["test"] == 12
     assert sum(report["shares"].values()) == pytest.approx(1)
     assert {name: sum(parts.values()) for name, parts in report["classes"].items()} == {"诗": 40, "news": 21}
-    assert report["clusters"] == {"found_by": "similarity 0.7", "group_by": ["id"], "count": 1, "documents": 2, "largest": 2}
+    assert report["clusters"] == {
+        "found_by": "similarity 0.7",
+        "group_by": ["id"],
+        "count": 1,
+        "documents": 2,
+        "largest": 2,
+        "found_by_check": 0,
+    }
     assert (report["leaks"]["exact"], report["leaks"]["near"], report["leaks"]["pairs"]) == (0, 0, [])
     said = capsys.readouterr()
     assert said.out == ""

@@ -1,7 +1,7 @@
 """Who carries tasks: threads of this process, or a Ray cluster through Daft. The same function, the same tasks, the same results.
 
-On one machine threads are enough: Polars, numpy and the parsers leave Python's lock while they work. Daft is imported only for Ray and
-is pinned exactly, for its API moves within 0.7.
+On one machine threads are enough: Polars, numpy and the parsers leave Python's lock while they work. Daft is imported only for
+Ray and is pinned exactly, for its API moves within 0.7.
 """
 
 import os
@@ -25,7 +25,7 @@ class Engine(Protocol):
     """Applies a function to tasks, many at a time, and gives the results in the order of the tasks."""
 
     def __call__(self, function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        """The function and the tasks must be picklable, and what a task writes must lie where every worker and this process see it."""
+        """The function and the tasks must be picklable; what a task writes must lie where every worker and this process see it."""
 
 
 def local(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:

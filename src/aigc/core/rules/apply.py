@@ -42,8 +42,8 @@ class Outcome:
 
 
 def language_of(texts: pl.Series) -> pl.Series:
-    """zh or en, by script: see LANGUAGE."""
-    return facts(texts, ("han", "letters")).select(LANGUAGE.alias("language"))[:, 0]
+    """zh or en, by the script of the first thousand characters: see LANGUAGE."""
+    return facts(texts.str.head(1000), ("han", "letters")).select(LANGUAGE.alias("language"))[:, 0]
 
 
 def apply(documents: pl.DataFrame, rules: Sequence[Rule], finding: Finding | None = None) -> Outcome:
@@ -124,7 +124,8 @@ def _measured(documents: pl.DataFrame, rules: Sequence[Measure], known: Callable
     expressions = {f"{i}": rule.by(known(rule)) if isinstance(rule, Surveyor) else rule.value() for i, rule in enumerate(rules)}
     broken = {name: rule.broken_bound(pl.col(f"value {name}")) for name, rule in zip(expressions, rules, strict=True)}
     needed = {name for e in [*expressions.values(), *broken.values()] for name in e.meta.root_names()} & set(FACTS)
-    counted = facts(documents["text"], sorted(needed)).with_columns(documents["text"])
+    more = {name: counter for rule in rules for name, counter in rule.counters().items()}
+    counted = facts(documents["text"], sorted(needed), more).with_columns(documents["text"])
     values = counted.with_columns(expression.cast(pl.Float64).alias(f"value {name}") for name, expression in expressions.items())
     bounds = values.select(expression.alias(name) for name, expression in broken.items())
     steps = []

@@ -3,7 +3,7 @@
 A measure is an expression over these columns; only the groups that some measure asks for are counted, all in one walk over a batch.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,12 @@ import polars as pl
 from aigc.core.rules import repetition
 from aigc.core.rules.units import COMMON, DIGIT, HAN, LETTER, MARK, PUNCTUATION, SPACE, UPPER, Ints, Units, pieces
 
-__all__ = ["FACTS", "facts"]
+__all__ = ["FACTS", "Counter", "facts"]
 
 Numbers = dict[str, npt.NDArray[Any]]
+Counter = Callable[[Units], npt.NDArray[np.int64]]
+"""Units into a number for each document."""
+
 
 _TERMINAL = ".!?\"'。！？…”’」』"  # C4 (Raffel et al. 2020) and the Chinese marks
 _BULLETS = "•‣◦⁃·●○■□▪▫►▶*-–—"  # as first character of a line, before a space where it is ASCII
@@ -163,23 +166,27 @@ FACTS = {name: group for group, (_, names) in _GROUPS.items() for name in names}
 _LARGEST = {"longest_word"}  # of the pieces of a long text the largest counts, not the sum
 
 
-def facts(texts: pl.Series, wanted: Collection[str]) -> pl.DataFrame:
-    """Count what is wanted.
+def facts(texts: pl.Series, wanted: Collection[str], more: Mapping[str, Counter] | None = None) -> pl.DataFrame:
+    """Count what is wanted, in one walk.
 
     Args:
         texts: never null.
         wanted: names in FACTS.
+        more: other columns, and what counts them.
 
     Returns:
         one column of numbers for each name, one row for each text. In a text of more than 2^19 characters, what repeats is
         looked for within pieces of that length.
     """
+    more = more or {}
     groups = dict.fromkeys(FACTS[name] for name in wanted)
-    out = {name: np.zeros(len(texts), np.float64 if name == "entropy_sum" else np.int64) for name in wanted}
-    for number, units in pieces(texts):
+    out = {name: np.zeros(len(texts), np.float64 if name == "entropy_sum" else np.int64) for name in (*wanted, *more)}
+    for number, units in pieces(texts) if out else ():
         here = slice(number, number + len(units))
         for group in groups:
             for name, values in _GROUPS[group][0](units).items():
                 if name in out:
                     out[name][here] = np.maximum(out[name][here], values) if name in _LARGEST else out[name][here] + values
-    return pl.DataFrame(out) if out else pl.DataFrame({"": np.zeros(len(texts), np.int64)}).drop("")
+        for name, counter in more.items():
+            out[name][here] += counter(units)
+    return pl.DataFrame(out)

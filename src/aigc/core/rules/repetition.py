@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from aigc.core.rules.units import Hashes, Ints, Units, hashes_of_runs, mixed
+from aigc.core.rules.units import Hashes, Ints, Units, mixed
 
 __all__ = ["repeated_ngrams", "repeated_runs", "vocabulary"]
 
-_BUCKETS = 1 << 20
+_MOST_BITS = 20
 
 
 def _keys(hashes: Hashes, document: Ints) -> Hashes:
@@ -22,8 +22,9 @@ def _keys(hashes: Hashes, document: Ints) -> Hashes:
 
 def _groups(keys: Hashes) -> tuple[Ints, Ints]:
     """Places whose key occurs more than once, sorted by key and then by place; and the group of each, counted from 0."""
-    bucket = (keys >> np.uint64(44)).astype(np.int64)
-    crowded = np.bincount(bucket, minlength=_BUCKETS)[bucket] > 1  # most keys are alone, and need no sorting
+    bits = min(max(len(keys).bit_length() + 2, 8), _MOST_BITS)
+    bucket = (keys >> np.uint64(64 - bits)).astype(np.int64)
+    crowded = np.bincount(bucket, minlength=1 << bits)[bucket] > 1  # most keys are alone, and need no sorting
     places = np.flatnonzero(crowded)
     places = places[np.argsort(keys[places], kind="stable")]
     ordered = keys[places]
@@ -37,7 +38,7 @@ def _groups(keys: Hashes) -> tuple[Ints, Ints]:
 
 def repeated_runs(units: Units, starts: Ints, ends: Ints, document: Ints, name: str) -> dict[str, npt.NDArray[np.int64]]:
     """How many runs of characters (lines, paragraphs) repeat an earlier one of their document, and their characters."""
-    places, group = _groups(_keys(hashes_of_runs(units.values, starts, ends), document))
+    places, group = _groups(_keys(units.of_points.runs(starts, ends), document))
     again = np.concatenate([[False], group[1:] == group[:-1]])[: len(places)]
     where = places[again]
     size = len(units)
@@ -64,7 +65,7 @@ def repeated_ngrams(units: Units) -> dict[str, npt.NDArray[np.int64]]:
     found: dict[str, npt.NDArray[np.int64]] = {}
     for n in range(2, 11):
         places = places[places + n <= last[places]]
-        keys = _keys(hashes_of_runs(units.hashes, places, places + n), document[places])
+        keys = _keys(units.of_units.runs(places, places + n), document[places])
         chosen, group = _groups(keys)
         places = places[chosen]
         if n <= 4:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -127,6 +127,10 @@ class Measure(Rule):
     @abstractmethod
     def value(self) -> pl.Expr:
         """The number for each document, from facts (see facts.py) or the column `text`."""
+
+    def counters(self) -> dict[str, Any]:
+        """Columns that its expression reads beside facts and text, and the function of Units that counts each (see facts.py)."""
+        return {}
 
     def bounds(self) -> list[tuple[str, float, str | None]]:
         """Each bound as (min or max, limit, language or None)."""

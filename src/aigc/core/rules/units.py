@@ -8,7 +8,7 @@ modulo 2^64, taken from prefix sums, so that a run of any length costs the same.
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -27,10 +27,11 @@ __all__ = [
     "UPPER",
     "Hashes",
     "Ints",
+    "Sums",
     "Units",
-    "hashes_of_runs",
     "mixed",
     "ngrams",
+    "ngrams_of",
     "pieces",
 ]
 
@@ -44,7 +45,8 @@ _COMMON = ".,;:!?'\"()-—–…‘’“”。，、；：！？（）《》〈
 _JOINERS = np.array([0x27, 0x2D, 0x2010, 0x2011, 0x2019], np.uint32)
 
 _POINTS = 0x34000  # all that Unicode has assigned to letters; what lies above counts as a symbol
-_MAX_PIECE = 1 << 19  # code points worked on at once: the arrays of a piece fit in the cache
+_PIECE = 1 << 17  # code points worked on at once: the arrays of a piece fit in the cache
+_LONGEST = 1 << 19  # code points of a document that is still worked on whole
 _P = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
 _Q = 0xD6E8FEB86659FD93
 
@@ -90,7 +92,7 @@ def _values() -> Hashes:
 @cache
 def _powers(base: int) -> tuple[Hashes, Hashes]:
     """base^i and base^-i modulo 2^64, for each place in a piece."""
-    size = _MAX_PIECE + 2
+    size = _LONGEST + 2
     both = []
     for factor in (base, pow(base, -1, 1 << 64)):
         powers = np.full(size, factor, np.uint64)
@@ -107,16 +109,24 @@ def mixed(hashes: Hashes, salt: int = 0) -> Hashes:
     return h ^ (h >> np.uint64(31))
 
 
-def hashes_of_runs(values: Hashes, starts: Ints, ends: Ints, base: int = _P) -> Hashes:
-    """The hash of values[start:end] for each run; equal runs have equal hashes wherever they stand.
+@dataclass(frozen=True)
+class Sums:
+    """Prefix sums of values, from which the hash of any run of them follows."""
 
-    Args:
-        values: at most 2^19 of them.
-    """
+    sums: Hashes
+    inverse: Hashes
+
+    def runs(self, starts: Ints, ends: Ints) -> Hashes:
+        """The hash of values[start:end] for each run; equal runs have equal hashes wherever they stand."""
+        return mixed((self.sums[ends] - self.sums[starts]) * self.inverse[starts])
+
+
+def prefix_sums(values: Hashes, base: int = _P) -> Sums:
+    """Of at most 2^19 values."""
     powers, inverse = _powers(base)
     sums = np.zeros(len(values) + 1, np.uint64)
     np.cumsum(values * powers[: len(values)], out=sums[1:])
-    return mixed((sums[ends] - sums[starts]) * inverse[starts])
+    return Sums(sums, inverse)
 
 
 @dataclass(frozen=True)
@@ -142,14 +152,19 @@ class Units:
         return len(self.borders) - 1
 
     @cached_property
-    def values(self) -> Hashes:
-        """A random number for each code point."""
-        return _values().take(self.points, mode="clip")
+    def of_points(self) -> Sums:
+        """Gives the hash of any run of code points."""
+        return prefix_sums(_values().take(self.points, mode="clip"))
 
     @cached_property
     def hashes(self) -> Hashes:
         """A hash for each unit."""
-        return hashes_of_runs(self.values, self.starts, self.ends)
+        return self.of_points.runs(self.starts, self.ends)
+
+    @cached_property
+    def of_units(self) -> Sums:
+        """Gives the hash of any run of units."""
+        return prefix_sums(self.hashes, _Q)
 
     @cached_property
     def document(self) -> Ints:
@@ -166,7 +181,7 @@ class Units:
         offsets = np.concatenate([[0], np.cumsum(per_document)])
         starts = np.arange(offsets[-1]) + np.repeat(self.first[:-1] - offsets[:-1], per_document)
         ends = starts + np.repeat(np.minimum(counts, n), per_document)
-        return hashes_of_runs(self.hashes, starts, ends, _Q), offsets
+        return self.of_units.runs(starts, ends), offsets
 
 
 def _units(texts: pl.Series, lengths: Ints) -> Units:
@@ -202,14 +217,14 @@ def pieces(texts: pl.Series) -> Iterator[tuple[int, Units]]:
     start = 0
     while start < len(texts):
         done = ends[start - 1] if start else 0
-        stop = max(int(np.searchsorted(ends, done + _MAX_PIECE, side="right")), start + 1)
-        if lengths[start] < _MAX_PIECE:
+        stop = max(int(np.searchsorted(ends, done + _PIECE, side="right")), start + 1)
+        if lengths[start] < _LONGEST:
             yield start, _units(texts[start:stop], lengths[start:stop])
         else:
             stop = start + 1
             text = texts[start]
-            for at in range(0, len(text), _MAX_PIECE - 1):
-                part = text[at : at + _MAX_PIECE - 1]
+            for at in range(0, len(text), _LONGEST - 1):
+                part = text[at : at + _LONGEST - 1]
                 yield start, _units(pl.Series([part]), np.array([len(part)]))
         start = stop
 
@@ -219,10 +234,16 @@ def ngrams(texts: pl.Series, n: int) -> tuple[Hashes, Ints]:
 
     A text of fewer than n units has one n-gram, all its units; one without any has none.
     """
-    hashes: list[Hashes] = [np.empty(0, np.uint64)]
-    counts = np.zeros(len(texts), np.int64)
+    return ngrams_of(texts, [n])[0]
+
+
+def ngrams_of(texts: pl.Series, sizes: Sequence[int]) -> list[tuple[Hashes, Ints]]:
+    """The n-grams for several n, see ngrams, in one walk."""
+    hashes: list[list[Hashes]] = [[np.empty(0, np.uint64)] for _ in sizes]
+    counts = np.zeros((len(sizes), len(texts)), np.int64)
     for number, units in pieces(texts):
-        found, offsets = units.ngrams(n)
-        hashes.append(found)
-        counts[number : number + len(units)] += np.diff(offsets)
-    return np.concatenate(hashes), np.concatenate([[0], np.cumsum(counts)])
+        for i, n in enumerate(sizes):
+            found, offsets = units.ngrams(n)
+            hashes[i].append(found)
+            counts[i, number : number + len(units)] += np.diff(offsets)
+    return [(np.concatenate(found), np.concatenate([[0], np.cumsum(count)])) for found, count in zip(hashes, counts, strict=True)]

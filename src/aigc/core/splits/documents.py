@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from aigc.core.documents.engine import local
 from aigc.core.documents.tables import read_tables
 from aigc.core.rules.units import Hashes
 from aigc.core.splits.places import text_hashes
@@ -56,9 +57,10 @@ def read_documents(paths: Sequence[Path], plan: Plan, *, advance: Callable[[int]
     ids: list[pl.Series] = []
     hashes: list[Hashes] = []
     columns: dict[str, list[pl.Series]] = {name: [] for name in names}
-    for frame in read_tables(paths, list(dict.fromkeys(["id", "text", *names]))):
+    frames = read_tables(paths, list(dict.fromkeys(["id", "text", *names])))
+    for frame, found in local(lambda frame: (frame.drop("text"), text_hashes(frame["text"])), frames):
         ids.append(frame["id"].cast(pl.String))
-        hashes.append(text_hashes(frame["text"]))
+        hashes.append(found)
         for name, parts in columns.items():
             parts.append(frame[name])
         advance(len(frame))

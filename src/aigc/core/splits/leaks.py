@@ -3,27 +3,24 @@
 Nothing of the assignment is used: the files are read back and compared with each other.
 """
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from aigc.core.documents.engine import local
 from aigc.core.documents.tables import read_tables
-from aigc.core.rules.duplicates.similar import similar_pairs
-from aigc.core.rules.units import Hashes, ngrams
+from aigc.core.splits.overlap import Frames, overlap
 from aigc.core.splits.places import folded
 from aigc.core.splits.plan import PARTS
 from aigc.errors import AigcError
 
-__all__ = ["NGRAM", "Leak", "Leaks", "find_leaks", "refuse_leaks"]
+__all__ = ["Leak", "Leaks", "find_leaks", "refuse_leaks"]
 
-NGRAM = 13  # as in GPT-3's contamination study (Brown et al. 2020, appendix C)
 SHOWN = 100
-_MOST_GRAMS = 50_000_000  # of held-out documents, 400 MB; further documents are not looked at
 _AGAINST = ((1, 0), (2, 0), (2, 1))  # validation and test against train, test against validation
 
 
@@ -50,6 +47,7 @@ class Leaks:
         ngram_share: of the held-out documents looked at, those that share 13 words or Han characters in a row with train.
         ngram_documents: held-out documents that were looked at for that.
         pairs: up to 100, the most similar first.
+        between: all pairs of near-duplicates between two parts: columns a, b, row numbers over the parts in the order of PARTS.
     """
 
     exact: int
@@ -59,10 +57,11 @@ class Leaks:
     ngram_share: float
     ngram_documents: int
     pairs: list[Leak]
+    between: pl.DataFrame
 
     def report(self) -> dict[str, Any]:
         """As it stands in report.json."""
-        return asdict(self)
+        return {key: value for key, value in asdict(self).items() if key != "between"}
 
 
 def find_leaks(folder: Path, *, similarity: float | None) -> Leaks:
@@ -73,21 +72,42 @@ def find_leaks(folder: Path, *, similarity: float | None) -> Leaks:
     """
     paths = {name: sorted(folder.glob(f"{name}-*.parquet")) for name in PARTS}
     every = [path for name in PARTS for path in paths[name]]
-    ids, texts, sides = [], [], []
-    for code, name in enumerate(PARTS):
-        for frame in read_tables(paths[name], ["id", "text"]):
-            ids.append(frame["id"].cast(pl.String))
-            texts.append(folded(frame["text"]).hash(seed=1))
-            sides.append(pl.Series([code], dtype=pl.Int8).new_from_index(0, len(frame)))
-    rows = pl.DataFrame({"id": pl.concat(ids), "text": pl.concat(texts), "side": pl.concat(sides)}).with_row_index("row")
+    frames = (frame for path in every for frame in read_tables([path], ["id", "text"]))
+    read = [*local(lambda frame: (frame["id"].cast(pl.String), folded(frame["text"]).hash(seed=1)), frames)]
+    lengths = [sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in paths[name]) for name in PARTS]
+    sides = pl.Series(np.repeat(np.arange(len(PARTS), dtype=np.int8), lengths))
+    columns = {"id": pl.concat(ids for ids, _ in read), "text": pl.concat(texts for _, texts in read), "side": sides}
+    rows = pl.DataFrame(columns).with_row_index("row")
     copies = [_copies(rows, held, against) for held, against in _AGAINST]
+    between = pl.DataFrame(schema={"a": pl.UInt32, "b": pl.UInt32})
     found = pl.concat(copies).with_columns(similarity=pl.lit(1.0, pl.Float32), exact=pl.lit(True))
-    if similarity is not None and rows["side"].n_unique() > 1:
-        pairs = similar_pairs(lambda: read_tables(every, ["text"]), similarity=similarity, sides=rows["side"])
-        found = pl.concat([found, _near(pairs, rows["side"])])
+    common = overlap(_rows(every), rows["side"].to_numpy(), similarity=similarity)
+    if similarity is not None:
+        found = pl.concat([found, _near(common.pairs, rows["side"])])
+        between = common.pairs.select("a", "b")
     best = found.sort("exact", "similarity", "row", "other", descending=[True, True, False, False])
     best = best.unique(["row", "against"], keep="first", maintain_order=True)
-    return _counted(best, rows, similarity, _shared_ngrams(paths))
+    counted = _counted(best, rows, similarity, len(common.passages))
+    return replace(counted, between=between)
+
+
+def _rows(paths: Sequence[Path]) -> Frames:
+    """The texts of some rows of files."""
+
+    def texts(first: int, last: int) -> Iterator[pl.Series]:
+        start = 0
+        for path in paths:
+            rows = pl.scan_parquet(path).select(pl.len()).collect().item()
+            if start < last and start + rows > first:
+                at = start
+                for frame in read_tables([path], ["text"]):
+                    here = frame["text"][max(first - at, 0) : max(last - at, 0)]
+                    at += len(frame)
+                    if len(here):
+                        yield here
+            start += rows
+
+    return texts
 
 
 def _copies(rows: pl.DataFrame, held: int, against: int) -> pl.DataFrame:
@@ -110,7 +130,7 @@ def _near(pairs: pl.DataFrame, sides: pl.Series) -> pl.DataFrame:
     )
 
 
-def _counted(best: pl.DataFrame, rows: pl.DataFrame, similarity: float | None, grams: tuple[int, int]) -> Leaks:
+def _counted(best: pl.DataFrame, rows: pl.DataFrame, similarity: float | None, passages: int) -> Leaks:
     parts = {}
     for held, against in _AGAINST:
         here = best.filter(part=held, against=against)
@@ -137,56 +157,11 @@ def _counted(best: pl.DataFrame, rows: pl.DataFrame, similarity: float | None, g
         near=None if similarity is None else best["row"].n_unique() - exact,
         share=in_train / held_out if held_out else 0.0,
         parts=parts,
-        ngram_share=grams[0] / grams[1] if grams[1] else 0.0,
-        ngram_documents=grams[1],
+        ngram_share=passages / held_out if held_out else 0.0,
+        ngram_documents=held_out,
         pairs=pairs,
+        between=pl.DataFrame(),
     )
-
-
-def _shared_ngrams(paths: dict[str, list[Path]]) -> tuple[int, int]:
-    """Held-out documents with an n-gram that is in train, and how many were looked at."""
-    kept: list[Hashes] = []
-    counts: list[npt.NDArray[np.int64]] = []
-    size = 0
-    for hashes, lengths in _grams([*paths["validation"], *paths["test"]]):
-        kept.append(hashes)
-        counts.append(lengths)
-        size += len(hashes)
-        if size > _MOST_GRAMS:
-            break
-    if not size:
-        return 0, 0
-    held = np.concatenate(kept)
-    lengths = np.concatenate(counts)
-    del kept
-    order = np.argsort(held)
-    held = held[order]
-    first = np.ones(len(held), dtype=bool)
-    first[1:] = held[1:] != held[:-1]
-    known = held[first]
-    seen = np.zeros(len(known), dtype=bool)
-    bits = max(16, min(27, len(known).bit_length() + 4))
-    shift = np.uint64(64 - bits)
-    may_be = np.zeros(1 << bits, dtype=bool)  # tells most n-grams of train apart without a search
-    may_be[known >> shift] = True
-    for hashes, _ in _grams(paths["train"]):
-        hashes = hashes[may_be[hashes >> shift]]
-        at = np.searchsorted(known, hashes)
-        at[at == len(known)] = 0
-        seen[at[known[at] == hashes]] = True
-    common = np.zeros(len(held), dtype=bool)
-    common[order] = seen[np.cumsum(first) - 1]
-    counted = np.concatenate([[0], np.cumsum(common)])
-    ends = np.cumsum(lengths)
-    shared = counted[ends] > counted[ends - lengths]
-    return int(shared.sum()), len(lengths)
-
-
-def _grams(paths: list[Path]) -> Iterator[tuple[Hashes, npt.NDArray[np.int64]]]:
-    """N-grams, and how many each document has: one, the whole of it, where it is shorter."""
-    for frame in read_tables(paths, ["text"]):
-        hashes, offsets = ngrams(frame["text"].fill_null(""), NGRAM)
-        yield hashes, np.diff(offsets)
 
 
 def refuse_leaks(leaks: Leaks, *, max_leak: float, cluster_field: str | None) -> None:

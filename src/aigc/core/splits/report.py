@@ -8,8 +8,8 @@ import polars as pl
 from aigc.core.splits.assign import Assignment
 from aigc.core.splits.clusters import Clusters
 from aigc.core.splits.documents import Documents
-from aigc.core.splits.leaks import Leaks
 from aigc.core.splits.plan import PARTS, Plan, amount
+from aigc.core.splits.settle import Settled
 from aigc.core.splits.strata import TOLERANCE
 
 __all__ = ["split_report"]
@@ -17,8 +17,9 @@ __all__ = ["split_report"]
 SHOWN = 100  # classes, the largest first
 
 
-def split_report(documents: Documents, clusters: Clusters, assignment: Assignment, leaks: Leaks, plan: Plan) -> dict[str, Any]:
+def split_report(documents: Documents, settled: Settled, plan: Plan) -> dict[str, Any]:
     """Documents, parts, shares, classes, clusters, moved, leaks and warnings, ready for JSON."""
+    clusters, assignment = settled.clusters, settled.assignment
     total, counts = len(documents), assignment.counts()
     large = clusters.sizes[clusters.sizes > 1]
     source = documents.cluster_field or (None if plan.similarity is None else f"similarity {plan.similarity:g}")
@@ -32,9 +33,10 @@ def split_report(documents: Documents, clusters: Clusters, assignment: Assignmen
             "count": len(large),
             "documents": int(large.sum()),
             "largest": int(clusters.sizes.max()),
+            "found_by_check": settled.found_by_check,
         },
         "moved": assignment.moved,
-        "leaks": leaks.report(),
+        "leaks": settled.leaks.report(),
     }
     if plan.by is not None:
         report["dates"] = _dates(documents.columns[plan.by], assignment)

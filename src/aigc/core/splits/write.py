@@ -27,6 +27,8 @@ def write_parts(paths: Sequence[Path], folder: Path, assignment: Assignment, *, 
     schema = dict(pl.read_parquet_schema(paths[0]))
     if assignment.folds is not None:
         schema["fold"] = pl.Int16()
+    for old in (path for name in PARTS for path in folder.glob(f"{name}-*.parquet")):
+        old.unlink()  # of an earlier round
     start = 0
     with ExitStack() as stack:
         writers = [stack.enter_context(TableWriter(folder, name, schema)) for name in PARTS]

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from aigc.core.rules.duplicates.similar import stored_sets
+from aigc.core.rules.duplicates.sets import containment, stored_sets
 from aigc.core.rules.rule import Corpus, Duplicates, Memory
 from aigc.core.rules.units import Hashes, ngrams
 
@@ -58,15 +58,16 @@ class Contained(Duplicates):
             (pl.col("len") >= 0.7 * self.share * sizes.gather(counts["row"]).cast(pl.Float64))
             & (lengths.gather(counts["row"]) <= lengths.gather(counts["other"]))
         ).sort("row", "other")
-        rows, others = likely["row"].to_numpy().astype(np.int64), likely["other"].to_numpy().astype(np.int64)
+        rows, others = (likely[name].to_numpy().astype(np.int64) for name in ("row", "other"))
+        texts = (frame["text"] for frame in corpus.frames())
+        with stored_sets(texts, np.unique(np.concatenate([rows, others])), self.ngram) as sets:
+            values = sets.containments(rows, others)
         found: dict[int, tuple[int, float]] = {}
-        with stored_sets(corpus.frames, np.unique(np.concatenate([rows, others])), self.ngram) as sets:
-            for row, other in zip(rows.tolist(), others.tolist(), strict=True):
-                value = _containment(sets[row], sets[other])
-                rank = (lengths[other], value, -other)
-                best = found.get(row)
-                if value >= self.share and (best is None or rank > (lengths[best[0]], best[1], -best[0])):
-                    found[row] = (other, value)
+        for row, other, value in zip(rows.tolist(), others.tolist(), values.tolist(), strict=True):
+            best = found.get(row)
+            rank = (lengths[other], value, -other)
+            if value >= self.share and (best is None or rank > (lengths[best[0]], best[1], -best[0])):
+                found[row] = (other, value)
         kept = {row: self._top(row, found) for row in found}
         out = [(row, ids[top], found[row][1]) for row, top in sorted(kept.items()) if top != row]
         return pl.DataFrame(out, schema={"row": pl.UInt32, "keeper": pl.String, "similarity": pl.Float64}, orient="row")
@@ -90,7 +91,7 @@ class Contained(Duplicates):
             found: list[tuple[str | None, float | None]] = []
             for i, name in enumerate(documents["id"]):
                 own = np.unique(hashes[offsets[i] : offsets[i + 1]])
-                best = max(((_containment(own, other), -n) for n, other in enumerate(known_sets)), default=(0.0, 0))
+                best = max(((containment(own, other), -n) for n, other in enumerate(known_sets)), default=(0.0, 0))
                 repeats = best[0] >= self.share
                 found.append((names[-best[1]], best[0]) if repeats else (None, None))
                 if not repeats:
@@ -99,12 +100,3 @@ class Contained(Duplicates):
             return pl.DataFrame(found, schema={"keeper": pl.String, "similarity": pl.Float64}, orient="row")
 
         return known
-
-
-def _containment(part: Hashes, whole: Hashes) -> float:
-    """|part and whole| / |part| of two sorted sets; 0 where either is empty."""
-    if not len(part) or not len(whole):
-        return 0.0
-    place = np.searchsorted(whole, part)
-    place[place == len(whole)] = 0
-    return float((whole[place] == part).mean())

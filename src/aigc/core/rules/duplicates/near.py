@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
-from aigc.core.rules.duplicates.similar import Forest, Sets, bands_of, candidates, jaccard, stored_sets, unpacked
+from aigc.core.rules.duplicates.sets import Sets, jaccard, stored_sets
+from aigc.core.rules.duplicates.similar import bands_of, candidates, linked, unpacked
 from aigc.core.rules.rule import Corpus, Duplicates, Memory
-from aigc.core.rules.units import Hashes, ngrams
+from aigc.core.rules.units import Hashes, Ints, ngrams
 
 __all__ = ["NearDuplicates"]
 
@@ -39,14 +40,14 @@ class NearDuplicates(Duplicates):
 
     def conclude(self, corpus: Corpus) -> pl.DataFrame:
         names = [name for name in pl.read_ipc_schema(corpus.surveys[0]) if name not in ("id", "length", "redacted")]
-        pairs = candidates(corpus.column(name) for name in names)
-        rows, other = unpacked(pairs)
-        with stored_sets(corpus.frames, np.unique(np.concatenate([rows, other])), self.ngram) as sets:
-            forest = Forest()
-            for a, b in zip(rows.tolist(), other.tolist(), strict=True):
-                if forest.root(a) != forest.root(b) and jaccard(sets[a], sets[b]) >= self.similarity:
-                    forest.join(a, b)
-            return _keepers(forest, sets, *(corpus.column(name) for name in ("id", "length", "redacted")))
+        order = corpus.column("id").arg_sort()  # so that files may come in any order
+        found = unpacked(candidates(corpus.column(name).gather(order) for name in names))
+        a, b = (order.to_numpy()[rows].astype(np.int64) for rows in found)
+        texts = (frame["text"] for frame in corpus.frames())
+        ids, lengths, redacted = (corpus.column(name) for name in ("id", "length", "redacted"))
+        with stored_sets(texts, np.unique(np.concatenate([a, b])), self.ngram) as sets:
+            component = linked(a, b, sets, similarity=self.similarity, rows=len(ids))
+            return _keepers(component, sets, ids, lengths, redacted)
 
     def memory(self) -> Memory:
         names: list[str] = []
@@ -74,12 +75,21 @@ class NearDuplicates(Duplicates):
         return known
 
 
-def _keepers(forest: Forest, sets: Sets, ids: pl.Series, lengths: pl.Series, redacted: pl.Series) -> pl.DataFrame:
+def _keepers(component: Ints, sets: Sets, ids: pl.Series, lengths: pl.Series, redacted: pl.Series) -> pl.DataFrame:
     """Who stays in each cluster, and how similar the others are to it."""
-    found: list[tuple[int, str, float]] = []
-    for members in forest.clusters():
-        keeper = min(members, key=lambda row: (redacted[row], -lengths[row], ids[row]))
-        kept = sets[keeper]
-        found += [(row, ids[keeper], jaccard(sets[row], kept)) for row in members if row != keeper]
-    schema = {"row": pl.UInt32, "keeper": pl.String, "similarity": pl.Float64}
-    return pl.DataFrame(found, schema=schema, orient="row").sort("row")
+    size = np.bincount(component)
+    rows = np.flatnonzero(size[component] > 1)
+    frame = pl.DataFrame(
+        {
+            "row": rows,
+            "cluster": component[rows],
+            "id": ids.gather(rows),
+            "length": lengths.gather(rows),
+            "redacted": redacted.gather(rows),
+        }
+    )
+    ranked = frame.sort("redacted", "length", "id", descending=[False, True, False])
+    first = ranked.group_by("cluster").agg(keeper=pl.col("id").first(), keeper_row=pl.col("row").first())
+    gone = ranked.join(first, on="cluster").filter(pl.col("row") != pl.col("keeper_row")).sort("row")
+    values = sets.similarities(gone["row"].to_numpy(), gone["keeper_row"].to_numpy())
+    return gone.select(pl.col("row").cast(pl.UInt32), "keeper", similarity=pl.Series(values, dtype=pl.Float64))

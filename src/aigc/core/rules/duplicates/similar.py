@@ -1,21 +1,21 @@
 """Documents into pairs whose Jaccard similarity was computed, and pairs into components."""
 
-import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from typing import IO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from aigc.core.rules.duplicates.sketch import band_keys, sketches
-from aigc.core.rules.units import Hashes, Ints, ngrams
+from aigc.core.documents.engine import local
+from aigc.core.rules.duplicates.sets import Sets, stored_sets
+from aigc.core.rules.duplicates.sketch import band_keys, places_for, sketches
+from aigc.core.rules.units import Ints, ngrams
 
-__all__ = ["Forest", "Sets", "bands_of", "candidates", "components", "jaccard", "similar_pairs", "stored_sets", "unpacked"]
+__all__ = ["bands_of", "candidates", "components", "linked", "similar_pairs", "unpacked"]
 
 NEIGHBOURS = 16  # in a band that many documents share, each is compared with so many beside it, and with the first
+AT_ONCE = 1 << 15  # candidate pairs, between two looks at who belongs together already
 
 Frames = Callable[[], Iterator[pl.DataFrame]]
 """Gives the same frames with a column `text` each time that it is called."""
@@ -24,7 +24,7 @@ Frames = Callable[[], Iterator[pl.DataFrame]]
 def bands_of(texts: pl.Series, *, similarity: float, ngram: int) -> pl.DataFrame:
     """A column of keys for each band, "0", "1", ...; null in all of them for a text without any word."""
     hashes, offsets = ngrams(texts, ngram)
-    keys = band_keys(sketches(hashes, offsets), similarity)
+    keys = band_keys(sketches(hashes, offsets, places_for(similarity)), similarity)
     frame = pl.DataFrame({str(i): key for i, key in enumerate(keys)})
     wordless = pl.Series(np.diff(offsets) == 0)
     return frame.select(pl.when(~wordless).then(pl.col(name)).alias(name) for name in frame.columns) if wordless.any() else frame
@@ -33,36 +33,40 @@ def bands_of(texts: pl.Series, *, similarity: float, ngram: int) -> pl.DataFrame
 def candidates(bands: Iterable[pl.Series], sides: pl.Series | None = None) -> npt.NDArray[np.uint64]:
     """Pairs of rows that share a band: the smaller row number in the upper 32 bits, the larger below; each once, sorted.
 
+    Where very many rows share a band, which of them are compared depends on their order.
+
     Args:
         bands: for each band the key of every row, null where a row takes no part.
         sides: only pairs whose sides differ are wanted.
     """
     side = None if sides is None else sides.rank("dense").to_numpy()
-    found = np.empty(0, np.uint64)
-    for keys in bands:
-        rows = keys.arg_sort(nulls_last=True).to_numpy()[: len(keys) - keys.null_count()].astype(np.int64)
-        ordered = keys.to_numpy()[rows] if not keys.null_count() else keys.gather(rows).to_numpy()
-        pairs = [found]
-        same = ordered[1:] == ordered[:-1]
-        runs = np.flatnonzero(np.concatenate([[True], ~same]))
-        lengths = np.diff(np.concatenate([runs, [len(ordered)]]))
-        shared = np.repeat(lengths > 1, lengths)
-        rows, ordered = rows[shared], ordered[shared]
-        if not len(rows):
-            continue
-        runs = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
-        first = np.repeat(rows[runs], np.diff(np.concatenate([runs, [len(rows)]])))
-        pairs.append(_packed(first, rows, side))
-        for step in range(1, min(NEIGHBOURS, len(rows) - 1) + 1):
-            near = np.flatnonzero(ordered[step:] == ordered[:-step])
-            if not len(near):
-                break
-            pairs.append(_packed(rows[near], rows[near + step], side))
-        found = np.unique(np.concatenate(pairs))
-    return found
+    found = [np.empty(0, np.uint64), *local(lambda keys: _sharing(keys, side), bands)]
+    return np.unique(np.concatenate(found))
 
 
-def _packed(a: Ints, b: Ints, side: npt.NDArray[np.generic] | None) -> npt.NDArray[np.uint64]:
+def _sharing(keys: pl.Series, side: npt.NDArray[Any] | None) -> npt.NDArray[np.uint64]:
+    frame = pl.DataFrame({"key": keys}).select(pl.arg_sort_by("key", nulls_last=True, maintain_order=True))
+    rows = frame[:, 0].to_numpy()[: len(keys) - keys.null_count()]
+    ordered = keys.gather(rows).to_numpy()
+    same = ordered[1:] == ordered[:-1]
+    shared = np.zeros(len(rows), bool)
+    shared[1:] = same
+    shared[:-1] |= same
+    rows, ordered = rows[shared].astype(np.int64), ordered[shared]
+    if not len(rows):
+        return np.empty(0, np.uint64)
+    begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    first = np.repeat(rows[begins], np.diff(np.concatenate([begins, [len(rows)]])))
+    pairs = [_packed(first, rows, side)]
+    for step in range(1, min(NEIGHBOURS, len(rows) - 1) + 1):
+        near = np.flatnonzero(ordered[step:] == ordered[:-step])
+        if not len(near):
+            break
+        pairs.append(_packed(rows[near], rows[near + step], side))
+    return np.unique(np.concatenate(pairs))
+
+
+def _packed(a: Ints, b: Ints, side: npt.NDArray[Any] | None) -> npt.NDArray[np.uint64]:
     wanted = a != b if side is None else side[a] != side[b]
     a, b = a[wanted], b[wanted]
     return (np.minimum(a, b).astype(np.uint64) << np.uint64(32)) | np.maximum(a, b).astype(np.uint64)
@@ -73,84 +77,36 @@ def unpacked(pairs: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
     return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
 
 
-class Sets:
-    """The n-gram sets of some rows, sorted, kept in a file so that they need no memory."""
+def linked(a: Ints, b: Ints, sets: Sets, *, similarity: float, rows: int) -> Ints:
+    """The component of each row, its smallest row, where rows of at least this similarity are linked.
 
-    def __init__(self, file: IO[bytes], rows: Ints) -> None:
-        self._file = file
-        self._place = {int(row): i for i, row in enumerate(rows)}
-        self._rows = rows
-        self._borders = [0]
-
-    def add(self, texts: pl.Series, ngram: int) -> None:
-        """The next rows' texts, in the order of the rows."""
-        hashes, offsets = ngrams(texts, ngram)
-        for i in range(len(texts)):
-            unique = np.unique(hashes[offsets[i] : offsets[i + 1]])
-            self._file.write(unique.tobytes())
-            self._borders.append(self._borders[-1] + len(unique))
-        self._file.flush()
-
-    def __getitem__(self, row: int) -> Hashes:
-        place = self._place[row]
-        start, end = self._borders[place], self._borders[place + 1]
-        return np.frombuffer(os.pread(self._file.fileno(), 8 * (end - start), 8 * start), np.uint64)
+    Args:
+        a, b: candidate pairs; one within a component needs no computing.
+        rows: how many there are.
+    """
+    component = np.arange(rows)
+    for start in range(0, len(a), AT_ONCE):
+        x, y = a[start : start + AT_ONCE], b[start : start + AT_ONCE]
+        apart = component[x] != component[y]
+        x, y = x[apart], y[apart]
+        alike = sets.similarities(x, y) >= similarity
+        component = joined(component, x[alike], y[alike])
+    return component
 
 
-@contextmanager
-def stored_sets(frames: Frames, rows: Ints, ngram: int) -> Iterator[Sets]:
-    """The sets of the rows that are asked for, read in one walk through the frames."""
-    with tempfile.TemporaryFile() as file:
-        sets = Sets(file, rows)
-        start = 0
-        for frame in frames():
-            here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(frame))] - start
-            if len(here):
-                sets.add(frame["text"].gather(here), ngram)
-            start += len(frame)
-        yield sets
-
-
-def jaccard(a: Hashes, b: Hashes) -> float:
-    """|a and b| / |a or b| of two sorted sets; 0 where both are empty."""
-    if len(a) > len(b):
-        a, b = b, a
-    if not len(a):
-        return 0.0
-    place = np.searchsorted(b, a)
-    place[place == len(b)] = 0
-    common = int((b[place] == a).sum())
-    return common / (len(a) + len(b) - common)
-
-
-class Forest:
-    """Which rows belong together (union-find). Rows that were never joined stand alone."""
-
-    def __init__(self) -> None:
-        self._parent: dict[int, int] = {}
-
-    def root(self, row: int) -> int:
-        """The smallest row of the component."""
-        parent = self._parent
-        top = row
-        while (up := parent.get(top, top)) != top:
-            top = up
-        while row != top:
-            parent[row], row = top, parent.get(row, row)
-        return top
-
-    def join(self, a: int, b: int) -> None:
-        """These two belong together."""
-        a, b = self.root(a), self.root(b)
-        if a != b:
-            self._parent[max(a, b)] = min(a, b)  # the smallest row is the root, whatever the order
-
-    def clusters(self) -> list[list[int]]:
-        """The rows of each component of two or more, in order."""
-        members: dict[int, list[int]] = {}
-        for row in sorted(self._parent):
-            members.setdefault(self.root(row), []).append(row)
-        return [[root, *rows] for root, rows in sorted(members.items())]
+def joined(component: Ints, a: Ints, b: Ints) -> Ints:
+    """Components after more links: each row has the smallest row that it is linked to, over any number of links."""
+    component = component.copy()
+    while True:
+        x, y = component[a], component[b]
+        if (x == y).all():
+            return component
+        np.minimum.at(component, np.maximum(x, y), np.minimum(x, y))
+        while True:
+            up = component[component]
+            if (up == component).all():
+                break
+            component = up
 
 
 def similar_pairs(frames: Frames, *, similarity: float, ngram: int = 5, sides: pl.Series | None = None) -> pl.DataFrame:
@@ -164,24 +120,24 @@ def similar_pairs(frames: Frames, *, similarity: float, ngram: int = 5, sides: p
     Returns:
         columns a, b (row numbers over all frames, a < b) and similarity, which was computed from the texts; sorted by a, b.
     """
-    kept = [bands_of(frame["text"], similarity=similarity, ngram=ngram) for frame in frames()]
-    bands = pl.concat(kept, rechunk=True) if kept else pl.DataFrame()
-    del kept
-    pairs = candidates(bands.iter_columns(), sides)
-    del bands
+    found = local(lambda texts: bands_of(texts, similarity=similarity, ngram=ngram), (frame["text"] for frame in frames()))
+    bands = pl.concat([*found] or [pl.DataFrame({"0": pl.Series(dtype=pl.UInt64)})], rechunk=True)
+    order = bands.select(pl.arg_sort_by(bands.columns[:4], maintain_order=True))[
+        :, 0
+    ]  # by content, so that rows may come in any order
+    pairs = candidates((band.gather(order) for band in bands), None if sides is None else sides.gather(order))
+    del bands, found
+    a, b = (order.to_numpy()[rows].astype(np.int64) for rows in unpacked(pairs))
+    pairs = np.sort(_packed(a, b, None))
     a, b = unpacked(pairs)
-    with stored_sets(frames, np.unique(np.concatenate([a, b])), ngram) as sets:
-        values = np.fromiter((jaccard(sets[x], sets[y]) for x, y in zip(a.tolist(), b.tolist(), strict=True)), np.float32, len(a))
-    found = pl.DataFrame({"a": a, "b": b, "similarity": values}, schema={"a": pl.UInt32, "b": pl.UInt32, "similarity": pl.Float32})
-    return found.filter(pl.col("similarity") >= similarity)
+    with stored_sets((frame["text"] for frame in frames()), np.unique(np.concatenate([a, b])), ngram) as sets:
+        values = sets.similarities(a, b)
+    kept = values >= similarity
+    schema = {"a": pl.UInt32, "b": pl.UInt32, "similarity": pl.Float32}
+    return pl.DataFrame({"a": a[kept], "b": b[kept], "similarity": values[kept]}, schema=schema)
 
 
 def components(pairs: pl.DataFrame, rows: int) -> Ints:
     """The component of each row: the smallest row that it is linked to by the pairs (columns a, b), over any number of links."""
-    forest = Forest()
-    for a, b in pairs.select("a", "b").iter_rows():
-        forest.join(a, b)
-    out = np.arange(rows)
-    for cluster in forest.clusters():
-        out[cluster] = cluster[0]
-    return out
+    a, b = (pairs[name].to_numpy().astype(np.int64) for name in ("a", "b"))
+    return joined(np.arange(rows), a, b)

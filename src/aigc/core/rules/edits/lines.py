@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field
 
 from aigc.core.rules.rule import TEXT, Corpus, Edit, Surveyor
-from aigc.core.rules.units import hashes_of_runs, pieces
+from aigc.core.rules.units import pieces
 
 __all__ = ["DropRepeatedLines", "KeepLines"]
 
@@ -104,6 +104,6 @@ def _line_hashes(texts: pl.Series, least: int) -> tuple[np.ndarray, np.ndarray]:
         starts = np.concatenate([[0], breaks[:-1] + 1])
         long = breaks - starts >= least
         starts, ends = starts[long], breaks[long]
-        hashes.append(hashes_of_runs(units.values, starts, ends))
+        hashes.append(units.of_points.runs(starts, ends))
         rows.append(number + np.searchsorted(units.borders, ends, side="left") - 1)
     return np.concatenate(rows), np.concatenate(hashes)

@@ -1,7 +1,7 @@
 """Measures of words: how many, how long, how varied. A Han or kana character is a word, so no spaces are assumed."""
 
-from functools import lru_cache
-from typing import ClassVar, Literal
+from functools import lru_cache, partial
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,8 +9,8 @@ import polars as pl
 from pydantic import Field
 
 from aigc.core.rules.measures.characters import share
-from aigc.core.rules.rule import TEXT, Measure
-from aigc.core.rules.units import pieces
+from aigc.core.rules.rule import Measure
+from aigc.core.rules.units import Units, pieces
 
 __all__ = [
     "AlphabeticWords",
@@ -102,12 +102,18 @@ class StopWords(Measure):
     scale: ClassVar[Scale] = "count"
     shorthand: ClassVar[str | None] = "words"
 
-    words: list[str] = Field([*_ENGLISH, *_CHINESE])
+    words: list[str] = Field([*_ENGLISH, *_CHINESE], min_length=1)
     """single words or Han characters"""
 
     def value(self) -> pl.Expr:
-        wanted = tuple(self.words)
-        return TEXT.map_batches(lambda texts: _different(texts, wanted), return_dtype=pl.Float64)
+        return pl.col(self._column)
+
+    @property
+    def _column(self) -> str:
+        return f"stop words: {' '.join(self.words)}"
+
+    def counters(self) -> dict[str, Any]:
+        return {self._column: partial(_different, words=tuple(self.words))}
 
 
 @lru_cache(maxsize=16)
@@ -115,13 +121,11 @@ def _hashes(words: tuple[str, ...]) -> npt.NDArray[np.uint64]:
     return np.unique(np.concatenate([units.hashes for _, units in pieces(pl.Series(words, dtype=pl.String))]))
 
 
-def _different(texts: pl.Series, words: tuple[str, ...]) -> pl.Series:
+def _different(units: Units, words: tuple[str, ...]) -> npt.NDArray[np.int64]:
     wanted = _hashes(words)
-    found = np.zeros(len(texts))
-    for number, units in pieces(texts):
-        place = np.searchsorted(wanted, units.hashes)
-        place[place == len(wanted)] = 0
-        hit = np.flatnonzero(wanted[place] == units.hashes)
-        pairs = np.unique(units.document[hit] * len(wanted) + place[hit])
-        found[number : number + len(units)] += np.bincount(pairs // len(wanted), minlength=len(units))
-    return pl.Series(texts.name, found)
+    place = np.searchsorted(wanted, units.hashes)
+    place[place == len(wanted)] = 0
+    hit = np.flatnonzero(wanted[place] == units.hashes)
+    seen = np.zeros((len(units), len(wanted)), bool)
+    seen[units.document[hit], place[hit]] = True
+    return np.asarray(np.count_nonzero(seen, axis=1), np.int64)

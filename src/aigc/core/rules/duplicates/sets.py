@@ -1,0 +1,136 @@
+"""The n-gram sets of some documents, and how similar any two of them are."""
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from aigc.core.documents.engine import local
+from aigc.core.rules.units import Hashes, Ints, ngrams
+
+__all__ = ["Sets", "containment", "jaccard", "set_of", "stored_sets"]
+
+BITS = np.uint64(40)  # of a hash are compared; two n-grams of a pair of documents are taken for one with a chance of 1e-12
+IN_MEMORY = 1 << 28  # bytes; what is more goes to a file
+AT_ONCE = 1 << 21  # n-grams compared at once
+
+
+class Sets:
+    """The sets of some rows, one behind the other: sorted 40-bit hashes."""
+
+    def __init__(self, rows: Ints, flat: Hashes, borders: Ints) -> None:
+        self._rows, self._flat, self._borders = rows, flat, borders
+
+    def similarities(self, a: Ints, b: Ints) -> npt.NDArray[np.float64]:
+        """|a and b| / |a or b| for each pair of rows; 0 where both are empty."""
+        a, b, common = self._common(a, b)
+        both = self._sizes(a) + self._sizes(b) - common
+        return np.asarray(common / np.maximum(both, 1), np.float64)
+
+    def containments(self, a: Ints, b: Ints) -> npt.NDArray[np.float64]:
+        """|a and b| / |a| for each pair of rows; 0 where a is empty."""
+        a, b, common = self._common(a, b)
+        return np.asarray(common / np.maximum(self._sizes(a), 1), np.float64)
+
+    def _sizes(self, places: Ints) -> Ints:
+        return self._borders[places + 1] - self._borders[places]
+
+    def _common(self, a: Ints, b: Ints) -> tuple[Ints, Ints, Ints]:
+        """Places of the rows, and the size of each pair's intersection."""
+        a, b = np.searchsorted(self._rows, a), np.searchsorted(self._rows, b)
+        work = np.cumsum(self._sizes(a) + self._sizes(b))
+        out = np.zeros(len(a), np.int64)
+        cuts: list[slice] = []
+        start = 0
+        while start < len(a):
+            done = work[start - 1] if start else 0
+            stop = max(int(np.searchsorted(work, done + AT_ONCE, side="right")), start + 1)
+            stop = min(stop, start + (1 << 23))  # the pair's number has 24 bits
+            cuts.append(slice(start, stop))
+            start = stop
+        for cut, counts in zip(cuts, local(lambda cut: self._intersections(a[cut], b[cut]), cuts), strict=True):
+            out[cut] = counts
+        return a, b, out
+
+    def _intersections(self, a: Ints, b: Ints) -> Ints:
+        number = np.arange(len(a))
+        keys = np.concatenate([self._tagged(a, number), self._tagged(b, number)])
+        keys.sort()
+        twice = keys[1:][keys[1:] == keys[:-1]]
+        return np.bincount((twice >> BITS).astype(np.int64), minlength=len(a))
+
+    def _tagged(self, places: Ints, number: Ints) -> Hashes:
+        """All hashes of these places, with a number for each place in front."""
+        sizes = self._sizes(places)
+        ends = np.cumsum(sizes)
+        at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self._borders[places] - ends + sizes, sizes)
+        tags = np.repeat(number.astype(np.uint64) << BITS, sizes)
+        return np.asarray(self._flat[at] | tags, np.uint64)
+
+
+def set_of(hashes: Hashes, offsets: Ints) -> tuple[Hashes, Ints]:
+    """Each text's n-grams (see units.ngrams) as a sorted set of 40-bit hashes, and the size of each."""
+    owner = np.repeat(np.arange(len(offsets) - 1, dtype=np.uint64), np.diff(offsets))
+    keys = np.unique((owner << BITS) | (hashes >> (np.uint64(64) - BITS)))
+    sizes = np.bincount((keys >> BITS).astype(np.int64), minlength=len(offsets) - 1)
+    return keys & np.uint64((1 << int(BITS)) - 1), sizes
+
+
+@contextmanager
+def stored_sets(texts: Iterable[pl.Series], rows: Ints, ngram: int) -> Iterator[Sets]:
+    """The sets of some rows, taken in one walk through all texts.
+
+    Args:
+        rows: sorted row numbers over all texts.
+    """
+
+    def wanted() -> Iterator[pl.Series]:
+        start = 0
+        for series in texts:
+            here = rows[np.searchsorted(rows, start) : np.searchsorted(rows, start + len(series))] - start
+            start += len(series)
+            if len(here):
+                yield series.gather(here)
+
+    with tempfile.TemporaryFile() as file:
+        held: list[Hashes] = []
+        sizes: list[Ints] = [np.zeros(1, np.int64)]
+        size = 0
+        for flat, counts in local(lambda series: set_of(*ngrams(series, ngram)), wanted()):
+            sizes.append(counts)
+            held.append(flat)
+            size += flat.nbytes
+            if size > IN_MEMORY:
+                _spill(held, file)
+        borders = np.cumsum(np.concatenate(sizes))
+        if size > IN_MEMORY:
+            _spill(held, file)
+            yield Sets(rows, np.memmap(file, np.uint64, "r"), borders)
+        else:
+            yield Sets(rows, np.concatenate([np.empty(0, np.uint64), *held]), borders)
+
+
+def _spill(held: list[Hashes], file: IO[bytes]) -> None:
+    for flat in held:
+        file.write(flat.tobytes())
+    held.clear()
+    file.flush()
+
+
+def jaccard(a: Hashes, b: Hashes) -> float:
+    """|a and b| / |a or b| of two sorted sets; 0 where both are empty."""
+    common = _common_of(a, b)
+    return common / max(len(a) + len(b) - common, 1)
+
+
+def containment(part: Hashes, whole: Hashes) -> float:
+    """|part and whole| / |part| of two sorted sets; 0 where the part is empty."""
+    return _common_of(part, whole) / max(len(part), 1)
+
+
+def _common_of(a: Hashes, b: Hashes) -> int:
+    return len(np.intersect1d(a, b, assume_unique=True))

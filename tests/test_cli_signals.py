@@ -22,7 +22,7 @@ def _heed_ctrl_c() -> None:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
     """Starts a clean that waits for more of its standard input."""
-    (tmp_path / "p.yaml").write_text("name: p\nclean: {input: '-'}\n")
+    (tmp_path / "p.yaml").write_text("name: p\nclean: {input: '-', rules: []}\n")
     processes: list[subprocess.Popen[str]] = []
 
     def call() -> subprocess.Popen[str]:

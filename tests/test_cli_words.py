@@ -7,7 +7,7 @@ import pytest
 
 from command import Aigc
 
-PROJECT = "name: p\nclean: {input: in.jsonl}\n"
+PROJECT = "name: p\nclean: {input: in.jsonl, rules: []}\n"
 
 
 def test_schema_prints_json(aigc: Aigc) -> None:
@@ -25,7 +25,7 @@ def test_files_need_no_yaml_quotes(aigc: Aigc, tmp_path: Path, word: str) -> Non
 
 
 def test_an_empty_section_is_the_stage_with_its_defaults(aigc: Aigc, tmp_path: Path) -> None:
-    (tmp_path / "p.yaml").write_text("name: p\nclean: {input: a.jsonl}\nsplit:\n")
+    (tmp_path / "p.yaml").write_text("name: p\nclean: {input: a.jsonl, rules: []}\nsplit:\n")
     (tmp_path / "a.jsonl").write_text("".join(f'{{"text": "The river number {i}."}}\n' for i in range(200)))
     done = aigc("run", "p.yaml")
     assert done.returncode == 0, done.stderr

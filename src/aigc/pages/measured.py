@@ -24,9 +24,15 @@ def bound_of(label: str) -> tuple[str, float, str] | None:
     return (match[1], float(match[2].replace(",", "")), match[3] or "") if match else None
 
 
-def outside(bins: Bins, side: str, value: float) -> float:
-    """About how many of the counted values a bound leaves out: whole bins, and the bin that it cuts by its width."""
+def outside(bins: Bins, side: str, value: float, *, whole: bool = False) -> float:
+    """About how many of the counted values a bound leaves out: whole bins, and the bin that it cuts by its width.
+
+    Args:
+        whole: the values are whole numbers, so that a bin from 0 to 1 holds zeros alone.
+    """
     edges, counts = bins
+    if whole:
+        value = math.ceil(value) if side == "min" else math.floor(value) + 1
     below = 0.0
     for low, high, amount in zip(edges, edges[1:], counts, strict=False):
         part = 1.0 if high <= value else 0.0 if low >= value else (value - low) / (high - low) if math.isfinite(high - low) else 0.0
@@ -76,6 +82,7 @@ def _figure(title: str, step: Mapping[str, Any], chart: Html, notes: Sequence[ob
 def _histogram_panel(title: str, step: Mapping[str, Any], languages: Sequence[str]) -> Html:
     bins = _bins(step, languages)
     marks = _marks(step, list(bins))
+    whole = bool(step.get("whole"))
     dropped = step.get("dropped") or {}
     notes: list[object] = []
     for place, (name, (_, counts)) in enumerate(bins.items()):
@@ -84,7 +91,7 @@ def _histogram_panel(title: str, step: Mapping[str, Any], languages: Sequence[st
             parts = [f"{name} {count(values)}"]
             for mark, language in marks:
                 if values and language in ("", name):
-                    beyond = share(outside(bins[name], mark.side, mark.value), values)
+                    beyond = share(outside(bins[name], mark.side, mark.value, whole=whole), values)
                     sign = "≈" if beyond not in ("0%", "100%") and beyond[0].isdigit() else ""
                     parts.append(f"{sign}{beyond} {'below' if mark.side == 'min' else 'above'}")
             notes.append(join([tag("span", parts[0], class_=f"c{place % 5}"), *parts[1:], f"{count(lost)} dropped"], " · "))
@@ -99,6 +106,7 @@ def _curve_panels(title: str, step: Mapping[str, Any], languages: Sequence[str])
     if not counted:
         return []
     marks = _marks(step, list(bins))
+    whole = bool(step.get("whole"))
     sides = [side for side in ("min", "max") if any(mark.side == side for mark, _ in marks)] or ["min"]
     unit = unit_of(counted[0])
     found = []
@@ -107,7 +115,7 @@ def _curve_panels(title: str, step: Mapping[str, Any], languages: Sequence[str])
         for mark, language in marks:
             if mark.side == side:
                 hit = [name for name, (_, counts) in bins.items() if language in ("", name) and sum(counts) > 0]
-                parts = [share(outside(bins[name], side, mark.value), sum(bins[name][1])) for name in hit]
+                parts = [share(outside(bins[name], side, mark.value, whole=whole), sum(bins[name][1])) for name in hit]
                 shown.append(Mark(mark.value, f"{mark.label}: {' / '.join(parts)}" if parts else mark.label, "", mark.series))
         lines = {name: curve(one, side) for name, one in bins.items()}
         chart = line_chart(lines, marks=shown, unit=unit, percent=True, label=f"share that a {side} of {title} drops")

@@ -30,7 +30,7 @@ def render(report: Mapping[str, Any]) -> str:
     if report.get("moved") is not None:
         figures.append(("Moved", _whole(report["moved"]), "to keep a cluster in one part"))
     if report.get("passages") is not None:
-        figures.append(("Shared passages", share(report["passages"], 1), "of held-out documents share 13 words in a row with train"))
+        figures.append(("Shared passages", share(report["passages"], 1), "of held-out documents share 13 words with train"))
     name = report.get("name")
     top = tag(
         "header", tag("p", "aigc split", class_="kicker"), tag("h1", name or f"{count(documents)} documents in {len(parts)} parts")

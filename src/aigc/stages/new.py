@@ -22,15 +22,10 @@ clean:                            # raw files -> documents, with a ledger of eve
   # id_field: id                  # the field that names a document
   # max_failed: 0.01              # share of broken rows above which the run stops
   rules:                          # in this order
-    - repair_unicode
-    - html_to_text
-    - whitespace
-    - redact: [email, phone]
+    - preset: default             # edits, light bounds, exact and near-duplicates; what counts without `rules`
     - characters: {{min: {{en: 80, zh: 40}}}}     # bounds may differ by language
-    - stop_words: {{min: 2}}
-    - exact_duplicates
 
-split: {{validation: 0.08, test: 0.04}}           # by a stable hash of the content
+split: {{validation: 0.08, test: 0.04}}           # by a stable hash; near-duplicates stay together
 
 pretrain:                         # a tokenizer and a Transformer from nothing; leave it out to finetune a checkpoint
   document: "{{title}}\\n{{text}}"    # fields of a document -> the text to learn

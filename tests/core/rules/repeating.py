@@ -17,7 +17,9 @@ __all__ = ["Cleaned", "clean", "containment", "copies", "edited", "grams", "jacc
 Row = tuple[str, str]
 Gram = tuple[str, ...]
 
-EN = [f"{a}{b}{c}" for a in "bcdfgklmnprst" for b in ("a", "e", "ing", "o", "u") for c in ("ck", "d", "l", "m", "n", "r", "st", "t")]
+EN = [
+    f"{a}{b}{c}" for a in "bcdfgklmnprst" for b in ("a", "e", "ing", "o", "u") for c in ("ck", "d", "l", "m", "n", "r", "st", "t")
+]
 ZH = [chr(0x4E00 + 7 * i) for i in range(1200)]
 
 

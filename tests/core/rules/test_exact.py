@@ -6,11 +6,11 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from repeating import clean
 
 from aigc.core.rules.apply import Seen, apply
 from aigc.core.rules.duplicates.exact import ExactDuplicates
 from aigc.core.rules.edits.unicode import Whitespace
-from repeating import clean
 
 QUICK = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TEXTS = st.lists(st.text(alphabet="a好 \n\u3000。", max_size=4), min_size=1, max_size=12)
@@ -21,7 +21,9 @@ def frame(*texts: str, first: int = 0) -> pl.DataFrame:
     return pl.DataFrame({"id": ids, "text": list(texts)}, schema={"id": pl.String, "text": pl.String})
 
 
-@pytest.mark.parametrize("other", ["春天 来了", " 春天来了\n", "春\u3000天来了", "春天\r\n\t来了", "春天\u00a0来了", "春\u2003天来了"])
+@pytest.mark.parametrize(
+    "other", ["春天 来了", " 春天来了\n", "春\u3000天来了", "春天\r\n\t来了", "春天\u00a0来了", "春\u2003天来了"]
+)
 def test_white_space_of_any_kind_is_aside(tmp_path: Path, other: str) -> None:
     cleaned = clean(tmp_path, [("a", "春天来了"), ("b", other)], [ExactDuplicates()])
     assert cleaned.found() == {"a": ("b", 1.0)}, "the longer one stays"

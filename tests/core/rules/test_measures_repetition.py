@@ -97,7 +97,7 @@ def test_an_endless_loop_is_nearly_all_repetition(n: int) -> None:
     assert min(values(DuplicateNgrams(n=n), "the end is near " * 50, "我们都是好孩子，" * 50)) > 0.9
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=3), piece=st.integers(1, 60))
 def test_values_are_shares_and_depend_neither_on_the_batch_nor_on_its_pieces(texts: list[str], piece: int) -> None:
     documents = pl.DataFrame({"id": [str(i) for i in range(len(texts))], "text": texts})
@@ -115,16 +115,18 @@ def test_values_are_shares_and_depend_neither_on_the_batch_nor_on_its_pieces(tex
         assert all_values(documents) == together
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(text=TEXTS)
 def test_longer_ngrams_repeat_no_more_than_shorter_ones(text: str) -> None:
-    shares = [values(DuplicateNgrams(n=n), text)[0] for n in range(5, 11)]
+    steps = apply(pl.DataFrame({"id": ["1"], "text": [text]}), [Characters(min=0), *EVERY[-6:]]).steps[1:]
+    shares = [step.values.item() for step in steps if step.values is not None]
+    assert len(shares) == 6
     assert shares == sorted(shares, reverse=True)
 
 
-@settings(max_examples=50, deadline=None)
-@given(text=TEXTS.filter(lambda text: bool(text.strip())), data=st.data())
-def test_said_twice_half_of_it_repeats(text: str, data: st.DataObject) -> None:
+@settings(max_examples=20, deadline=None)
+@given(text=TEXTS.filter(lambda text: bool(text.strip())))
+def test_said_twice_half_of_it_repeats(text: str) -> None:
     """Two copies as paragraphs: at least half of the lines and of the paragraphs are repeats."""
     doubled = f"{text}\n\n{text}"
     assert values(DuplicateLines(), doubled)[0] >= 0.5
@@ -135,9 +137,3 @@ def test_said_twice_half_of_it_repeats(text: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("text", ["a\nb\n\na\nb", "床前\n明月\n\n床前\n明月"])
 def test_half_of_the_characters_of_two_equal_paragraphs_repeat(text: str) -> None:
     assert values(DuplicateParagraphCharacters(), text) == [pytest.approx(1 / 2)]
-
-
-@pytest.mark.xfail(strict=True, reason="overlapping occurrences count their common words twice, so the share can exceed 1")
-@pytest.mark.parametrize("text", ["a a a a", "哈哈哈哈"])
-def test_the_top_ngram_takes_no_more_than_all_characters(text: str) -> None:
-    assert values(TopNgram(n=2), text)[0] <= 1

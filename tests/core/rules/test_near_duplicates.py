@@ -9,16 +9,17 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from repeating import EN, ZH, clean, copies, edited, jaccard, roots, text_of
 
 from aigc.core.rules.apply import Seen, apply
 from aigc.core.rules.duplicates.near import PLACEHOLDER, NearDuplicates
 from aigc.core.rules.edits.redact import Redact
+from aigc.core.rules.report import report_of
 from aigc.core.rules.rule import Rule
-from repeating import EN, ZH, clean, copies, edited, jaccard, roots, text_of
 
 Row = tuple[str, str]
 NEAR: list[Rule] = [NearDuplicates(similarity=0.7)]
-QUICK = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def words(language: str, count: int, seed: int = 0) -> list[str]:
@@ -32,18 +33,18 @@ def is_keeper(rows: Sequence[Row], members: Sequence[int]) -> str:
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_each_cluster_of_brute_force_leaves_its_keeper_and_every_similarity_is_true(tmp_path: Path, language: str) -> None:
-    texts = copies(language, seed=21, documents=150, edits=(0, 0.01, 0.02))
-    rows = [(f"d{i * 37 % 150:03}", text) for i, text in enumerate(texts)]
+    texts = copies(language, seed=21, documents=120, edits=(0, 0.01, 0.02))
+    rows = [(f"d{i * 37 % 120:03}", text) for i, text in enumerate(texts)]
     cleaned = clean(tmp_path, rows, NEAR)
-    links = [(a, b) for a, b in combinations(range(150), 2) if jaccard(texts[a], texts[b], 5) >= 0.7]
+    links = [(a, b) for a, b in combinations(range(120), 2) if jaccard(texts[a], texts[b], 5) >= 0.7]
     clusters: dict[int, list[int]] = {}
-    for row, root in enumerate(roots(links, 150)):
+    for row, root in enumerate(roots(links, 120)):
         clusters.setdefault(root, []).append(row)
     keepers = {rows[i][0]: is_keeper(rows, members) for members in clusters.values() for i in members}
     assert cleaned.kept == set(keepers.values())
     text = dict(rows)
     found = cleaned.found()
-    assert len(found) > 50
+    assert len(found) > 40
     for name, (keeper, similarity) in found.items():
         assert keeper == keepers[name]
         assert similarity == pytest.approx(jaccard(text[name], text[keeper], 5), abs=1e-6)
@@ -75,7 +76,9 @@ def test_where_all_copies_are_redacted_the_longest_of_them_stays(tmp_path: Path)
     assert clean(tmp_path, rows, [Redact(), *NEAR]).kept == {"b"}
 
 
-@pytest.mark.parametrize("secret", ["bob@example.com", "13812345678", "11010519491231002X", "91350100M000100Y43", "6222021234567890128"])
+@pytest.mark.parametrize(
+    "secret", ["bob@example.com", "13812345678", "11010519491231002X", "91350100M000100Y43", "6222021234567890128"]
+)
 def test_what_redact_leaves_behind_is_known(secret: str) -> None:
     document = pl.DataFrame({"id": ["a"], "text": [f"请记下 {secret} 谢谢"]})
     (text,) = apply(document, [Redact()]).kept["text"]
@@ -120,23 +123,40 @@ def test_the_order_of_rows_and_the_batches_change_nothing(tmp_path_factory: pyte
     assert here.found() == there.found()
 
 
-def test_a_crowd_that_shares_a_template_gives_the_same_in_any_order(tmp_path: Path) -> None:
-    """Pairs just under the bound and pairs just above it, in bands that hundreds of rows share."""
+def templated() -> list[Row]:
+    """Pairs of similarity .73 that all share a template: any two documents have .67, so hundreds meet in one band."""
     rng = random.Random(8)
     template = rng.choices(EN, k=260)
+    ids = [f"{i:04}" for i in rng.sample(range(10_000), 400)]
     texts = []
-    for _ in range(60):
-        own = rng.choices(EN, k=85)
-        texts += [text_of(template + own), text_of(template + own[:60] + rng.choices(EN, k=25))]
-    rows = [(f"{i:03}", text) for i, text in enumerate(texts)]
-    results = [clean(tmp_path / f"{n}", random.Random(n).sample(rows, len(rows)), NEAR) for n in range(4)]
-    assert results[0].found(), "something repeats"
-    assert all(one.found() == results[0].found() for one in results)
+    for _ in range(200):
+        own = rng.choices(EN, k=62)
+        texts += [text_of(template + own), text_of(template + own[:12] + rng.choices(EN, k=50))]
+    return list(zip(ids, texts, strict=True))
+
+
+def test_a_crowd_that_shares_a_template_gives_the_same_in_any_order(tmp_path: Path) -> None:
+    rows = templated()
+    here = clean(tmp_path / "here", rows, NEAR)
+    there = clean(tmp_path / "there", random.Random(1).sample(rows, len(rows)), NEAR, cuts=[50, 60])
+    text = dict(rows)
+    assert len(here.found()) > 50
+    assert all(jaccard(text[name], text[keeper], 5) >= 0.7 for name, (keeper, _) in here.found().items())
+    assert here.found() == there.found()
+
+
+@pytest.mark.xfail(strict=True, reason="in a band that more than 17 share only neighbours are compared: about 72 % are found here")
+def test_a_crowd_that_shares_a_template_hides_no_pair(tmp_path: Path) -> None:
+    rows = templated()
+    pairs = [(a, b) for a, b in zip(rows[::2], rows[1::2], strict=True) if jaccard(a[1], b[1], 5) >= 0.7]
+    assert len(pairs) == 200
+    found = clean(tmp_path, rows, NEAR).found()
+    assert sum(a in found or b in found for (a, _), (b, _) in pairs) >= 0.97 * len(pairs)
 
 
 def test_a_thousand_copies_leave_one(tmp_path: Path) -> None:
     text = text_of(words("zh", 60))
-    cleaned = clean(tmp_path, [(f"{i:04}", text) for i in range(3000)], NEAR, cuts=[500, 1700])
+    cleaned = clean(tmp_path, [(f"{i:04}", text) for i in range(1000)], NEAR, cuts=[100, 700])
     assert cleaned.kept == {"0000"}
     assert set(cleaned.found().values()) == {("0000", 1.0)}
 
@@ -154,7 +174,8 @@ def test_short_texts_merge_only_where_they_are_equal(tmp_path: Path) -> None:
 
 
 def test_similar_topics_are_no_copies(tmp_path: Path) -> None:
-    rows = [(f"{i}", f"今天是星期{day}，天气很好，我们去公园散步，看到了{what}，非常高兴。") for i, (day, what) in enumerate(zip("一二三四五", ["花开", "小鸟", "松鼠", "老人", "孩子"], strict=True))]
+    seen = [("一", "花开"), ("二", "小鸟"), ("三", "松鼠"), ("四", "老人"), ("五", "孩子")]
+    rows = [(day, f"今天是星期{day}，天气很好，我们去公园散步，看到了{what}，非常高兴。") for day, what in seen]
     cleaned = clean(tmp_path, rows, NEAR)
     for (_, a), (_, b) in combinations(rows, 2):
         assert jaccard(a, b, 5) < 0.7
@@ -169,6 +190,14 @@ def test_drop_false_marks_them_and_names_the_cluster(tmp_path: Path) -> None:
     assert not cleaned.found("dropped")
     assert dict(cleaned.documents.select("id", "cluster").iter_rows()) == {"a": "b", "b": "b", "c": "c"}
     assert (cleaned.account.kept, cleaned.account.dropped) == (3, 0)
+
+
+@pytest.mark.xfail(strict=True, reason="a step of report.json calls what was only marked dropped, and the table on the console too")
+def test_what_is_only_marked_is_not_dropped_in_the_report(tmp_path: Path) -> None:
+    base = text_of(words("zh", 60))
+    cleaned = clean(tmp_path, [("a", base), ("b", base + "！")], [NearDuplicates(drop=False)])
+    report = report_of(cleaned.account, renamed_ids=0, warn_share=0.5)
+    assert report["dropped"] == sum(sum(step.get("dropped", {}).values()) for step in report["steps"])
 
 
 def test_a_document_that_stays_names_its_cluster_too(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from repeating import EN, ZH, copies, grams, jaccard, roots, text_of, units
 
 from aigc.core.rules.duplicates.similar import bands_of, candidates, components, similar_pairs
 from aigc.core.rules.units import ngrams
-from repeating import EN, ZH, copies, grams, jaccard, roots, text_of, units
 
 Pairs = dict[tuple[int, int], float]
 QUICK = settings(max_examples=15, deadline=None)

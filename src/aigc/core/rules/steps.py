@@ -63,6 +63,7 @@ class StepCount:
         }
         if isinstance(rule, Measure):
             out["bounds"] = [said(*bound) for bound in rule.bounds()]
+            out["whole"] = rule.scale == "count"
             out["histogram"] = _trimmed(edges_of(rule.scale), self.histogram)
         return out
 

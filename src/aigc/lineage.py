@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from aigc.core.documents import files
-from aigc.errors import ConfigError
+from aigc.errors import AigcError, ConfigError
 from aigc.runs import Sources
 from aigc.schema import Project
 
@@ -43,7 +43,11 @@ def sources(project: Project, name: str) -> Sources:
         raise ConfigError(f"there is no section {name!r} in the project file; `aigc new NAME` writes an example of each")
     if name == "clean":
         assert project.clean is not None
-        return Sources(files=files.expand(project.clean.input))
+        beside = sorted({path for rule in project.clean.rules for path in rule.reads()})
+        for path in beside:
+            if not path.exists():
+                raise AigcError(f"{path}: no such file; a rule of clean needs it")
+        return Sources(files=[*files.expand(project.clean.input), *beside])
     if name == "split":
         assert project.split is not None
         keep = project.split.keep

@@ -24,7 +24,7 @@ def render(report: Mapping[str, Any]) -> str:
     parts = {str(name): _whole(size) for name, size in (report.get("parts") or {}).items()}
     documents = _whole(report["documents"]) if report.get("documents") is not None else sum(parts.values())
     clusters = report.get("clusters") or {}
-    figures = [("Documents", documents, f"in {len(parts)} parts")]
+    figures: list[tuple[str, object, str]] = [("Documents", documents, f"in {len(parts)} parts")]
     if clusters:
         figures += [("Clusters", _whole(clusters.get("count")), f"the largest of {count(clusters.get('largest'))}")]
     if report.get("moved") is not None:

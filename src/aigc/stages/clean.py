@@ -9,7 +9,7 @@ from typing import Any
 
 from aigc import console, lineage, runs
 from aigc.core.documents.engine import engine_of
-from aigc.core.documents.files import STDIN
+from aigc.core.documents.files import STDIN, expand
 from aigc.core.documents.reading import Batch, Reader
 from aigc.core.documents.sampling import sampled
 from aigc.core.rules.corpus import clean_corpus
@@ -31,10 +31,10 @@ def run(project: Project, *, sample: int | None = None) -> None:
     section = project.clean
     assert section is not None
     if sample is not None:
-        _dry_run(project, section, list(sources.files), sample)
+        _dry_run(project, section, expand(section.input), sample)
         return
     with runs.stage(project, "clean", sources) as stage:
-        report = _cleaned(project, section, list(sources.files), stage.folder)
+        report = _cleaned(project, section, expand(section.input), stage.folder)
         stage.rows = {name: report[name] for name in ("read", "kept", "dropped", "failed")}
         stage.write_json("report.json", report)
     _show(report)
@@ -92,7 +92,7 @@ def _show(report: dict[str, Any]) -> None:
 
     lines: list[tuple[str, int, str]] = [("read", report["read"], "")]
     for step in report["steps"]:
-        verb = "edited" if "edited" in step else "dropped"
+        verb = next(verb for verb in ("edited", "marked", "dropped") if verb in step)
         rows = sum(step[verb].values())
         if rows:
             lines.append((f"  {verb} by {step['rule']}", rows, share(rows)))

@@ -4,6 +4,8 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +14,7 @@ from aigc.core.documents.reading import Batch
 from aigc.core.rules.corpus import Account, clean_corpus
 from aigc.core.rules.rule import Rule
 
-__all__ = ["Cleaned", "clean", "containment", "copies", "edited", "grams", "jaccard", "roots", "text_of"]
+__all__ = ["Cleaned", "clean", "containment", "copies", "edited", "grams", "jaccard", "roots", "text_of", "units"]
 
 Row = tuple[str, str]
 Gram = tuple[str, ...]
@@ -28,6 +30,7 @@ def units(text: str) -> list[str]:
     return re.findall(r"[一-鿿]|[a-z0-9]+", text.lower())
 
 
+@cache
 def grams(text: str, n: int) -> frozenset[Gram]:
     """The set of n-grams; of a text of fewer than n units, its units."""
     found = units(text)
@@ -110,7 +113,7 @@ def clean(folder: Path, rows: Sequence[Row], rules: Sequence[Rule], cuts: Sequen
     folder.mkdir(parents=True, exist_ok=True)
     borders = [0, *sorted(cuts), len(rows)]
     batches = []
-    for start, end in zip(borders[:-1], borders[1:], strict=True):
+    for start, end in pairwise(borders):
         frame = pl.DataFrame(list(rows[start:end]), schema={"id": pl.String, "text": pl.String}, orient="row")
         origins = pl.Series([f"a.jsonl:{i + 1}" for i in range(start, end)], dtype=pl.String)
         batches.append(Batch(frame, origins, []))

@@ -119,21 +119,16 @@ def test_an_old_line_break_is_white_space(rule: Measure) -> None:
     assert values(rule, "One.\r\nTwo.") == values(rule, "One.\nTwo.")
 
 
-@pytest.mark.xfail(strict=True, reason="bounds that are all literals make a table of one row: `measure` fails for any other number")
 @pytest.mark.parametrize("texts", [[], ["a", "天气"]])
 def test_a_measure_without_bounds_measures_any_number_of_texts(texts: list[str]) -> None:
     found = measure(pl.Series(texts, dtype=pl.String), Characters())
     assert found.to_list() == [len(text) for text in texts]
 
 
-@pytest.mark.xfail(strict=True, reason="facts of nothing have no rows, so a measure of the text alone fails unless another counts")
 def test_a_measure_of_the_text_alone_needs_no_other() -> None:
     documents = pl.DataFrame({"id": ["1", "2"], "text": ["lorem ipsum", "好"]})
     assert apply(documents, [Phrases(phrases=["lorem ipsum"], max=0)]).kept["id"].to_list() == ["2"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Chinese writes an ellipsis as two characters, '……', which counts as two; '...' counts as one"
-)
 def test_one_ellipsis_in_chinese_is_one_ellipsis() -> None:
     assert values(EllipsesPerWord(), "好……", "a...") == [1, 1]

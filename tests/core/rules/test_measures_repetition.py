@@ -24,7 +24,7 @@ EVERY: list[Measure] = [
     DuplicateLineCharacters(),
     DuplicateParagraphs(),
     DuplicateParagraphCharacters(),
-    *(TopNgram(n=n) for n in (2, 3, 4)),  # type: ignore[arg-type]
+    *(TopNgram(n=n) for n in (2, 3, 4)),
     *(DuplicateNgrams(n=n) for n in range(5, 11)),
 ]
 TEXTS = st.lists(st.sampled_from(["a ", "b ", "cat ", "好", "的", "。", "\n", "\n\n"]), max_size=60).map("".join)
@@ -97,7 +97,7 @@ def test_an_endless_loop_is_nearly_all_repetition(n: int) -> None:
     assert min(values(DuplicateNgrams(n=n), "the end is near " * 50, "我们都是好孩子，" * 50)) > 0.9
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(texts=st.lists(TEXTS, min_size=1, max_size=3), piece=st.integers(1, 60))
 def test_values_are_shares_and_depend_neither_on_the_batch_nor_on_its_pieces(texts: list[str], piece: int) -> None:
     documents = pl.DataFrame({"id": [str(i) for i in range(len(texts))], "text": texts})
@@ -115,7 +115,7 @@ def test_values_are_shares_and_depend_neither_on_the_batch_nor_on_its_pieces(tex
         assert all_values(documents) == together
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(text=TEXTS)
 def test_longer_ngrams_repeat_no_more_than_shorter_ones(text: str) -> None:
     steps = apply(pl.DataFrame({"id": ["1"], "text": [text]}), [Characters(min=0), *EVERY[-6:]]).steps[1:]
@@ -133,7 +133,6 @@ def test_said_twice_half_of_it_repeats(text: str) -> None:
     assert values(DuplicateParagraphs(), doubled)[0] >= 0.5
 
 
-@pytest.mark.xfail(strict=True, reason="paragraphs count their line breaks, the whole does not: short lines repeat too much")
 @pytest.mark.parametrize("text", ["a\nb\n\na\nb", "床前\n明月\n\n床前\n明月"])
 def test_half_of_the_characters_of_two_equal_paragraphs_repeat(text: str) -> None:
     assert values(DuplicateParagraphCharacters(), text) == [pytest.approx(1 / 2)]

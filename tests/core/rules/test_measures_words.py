@@ -76,7 +76,7 @@ def values(rule: Measure, *texts: str) -> list[float]:
     ],
 )
 def test_the_value_is_known(rule: Measure, text: str, expected: float) -> None:
-    assert values(rule, text) == [pytest.approx(expected, abs=1e-12)]
+    assert values(rule, text) == [pytest.approx(expected, abs=1e-9)]
 
 
 RULES = [MeanWordLength(), UniqueWords(), WordEntropy(), StopWords(words=["the", "of", "的"])]
@@ -125,12 +125,10 @@ def test_the_default_stop_words_tell_text_from_lists_in_both_languages() -> None
     assert max(values(StopWords(), *lists)) < 2
 
 
-@pytest.mark.xfail(strict=True, reason="the pieces of a text over 2^19 characters are added up, so that one stop word counts often")
 def test_a_stop_word_counts_once_in_a_long_text() -> None:
     with tiny(4, 8):
         assert values(StopWords(words=["the"]), "the cat, the dog, the cow") == [1]
 
 
-@pytest.mark.xfail(strict=True, raises=IndexError, reason="a list whose words hold no letter makes an empty table of hashes")
 def test_stop_words_without_letters_are_found_nowhere() -> None:
     assert values(StopWords(words=["…"]), "a b") == [0]

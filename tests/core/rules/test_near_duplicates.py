@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import polars as pl
@@ -94,8 +94,10 @@ def test_a_chain_is_one_cluster_and_the_ledger_says_the_similarity_to_the_keeper
     (keeper,) = cleaned.kept
     text = {"a": a, "b": b, "c": c}
     assert keeper == max(sorted(text), key=lambda name: len(text[name]))
-    others = {name: (keeper, pytest.approx(jaccard(text[name], text[keeper], 5), abs=1e-6)) for name in "abc" if name != keeper}
-    assert cleaned.found() == others
+    assert len(cleaned.found()) == 2
+    for name, (other, similarity) in cleaned.found().items():
+        assert other == keeper
+        assert similarity == pytest.approx(jaccard(text[name], text[keeper], 5), abs=1e-6)
 
 
 def test_a_chain_breaks_where_its_middle_is_missing(tmp_path: Path) -> None:
@@ -127,31 +129,34 @@ def templated() -> list[Row]:
     """Pairs of similarity .73 that all share a template: any two documents have .67, so hundreds meet in one band."""
     rng = random.Random(8)
     template = rng.choices(EN, k=260)
-    ids = [f"{i:04}" for i in rng.sample(range(10_000), 400)]
+    ids = [f"{i:04}" for i in rng.sample(range(10_000), 240)]
     texts = []
-    for _ in range(200):
+    for _ in range(120):
         own = rng.choices(EN, k=62)
         texts += [text_of(template + own), text_of(template + own[:12] + rng.choices(EN, k=50))]
     return list(zip(ids, texts, strict=True))
 
 
-def test_a_crowd_that_shares_a_template_gives_the_same_in_any_order(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def crowd(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, float]]:
+    """What is found among the documents of one template."""
+    return clean(tmp_path_factory.mktemp("crowd"), templated(), NEAR).found()
+
+
+def test_a_crowd_that_shares_a_template_gives_the_same_in_any_order(tmp_path: Path, crowd: dict[str, tuple[str, float]]) -> None:
     rows = templated()
-    here = clean(tmp_path / "here", rows, NEAR)
-    there = clean(tmp_path / "there", random.Random(1).sample(rows, len(rows)), NEAR, cuts=[50, 60])
     text = dict(rows)
-    assert len(here.found()) > 50
-    assert all(jaccard(text[name], text[keeper], 5) >= 0.7 for name, (keeper, _) in here.found().items())
-    assert here.found() == there.found()
+    assert len(crowd) > 50
+    assert all(jaccard(text[name], text[keeper], 5) >= 0.7 for name, (keeper, _) in crowd.items())
+    assert clean(tmp_path, random.Random(1).sample(rows, len(rows)), NEAR, cuts=[50, 60]).found() == crowd
 
 
-@pytest.mark.xfail(strict=True, reason="in a band that more than 17 share only neighbours are compared: about 72 % are found here")
-def test_a_crowd_that_shares_a_template_hides_no_pair(tmp_path: Path) -> None:
+@pytest.mark.xfail(strict=True, reason="where hundreds share a passage only neighbours are compared: about 80 % are found here")
+def test_a_crowd_that_shares_a_template_hides_no_pair(crowd: dict[str, tuple[str, float]]) -> None:
     rows = templated()
     pairs = [(a, b) for a, b in zip(rows[::2], rows[1::2], strict=True) if jaccard(a[1], b[1], 5) >= 0.7]
-    assert len(pairs) == 200
-    found = clean(tmp_path, rows, NEAR).found()
-    assert sum(a in found or b in found for (a, _), (b, _) in pairs) >= 0.97 * len(pairs)
+    assert len(pairs) == 120
+    assert sum(a in crowd or b in crowd for (a, _), (b, _) in pairs) >= 0.97 * len(pairs)
 
 
 def test_a_thousand_copies_leave_one(tmp_path: Path) -> None:
@@ -192,7 +197,6 @@ def test_drop_false_marks_them_and_names_the_cluster(tmp_path: Path) -> None:
     assert (cleaned.account.kept, cleaned.account.dropped) == (3, 0)
 
 
-@pytest.mark.xfail(strict=True, reason="a step of report.json calls what was only marked dropped, and the table on the console too")
 def test_what_is_only_marked_is_not_dropped_in_the_report(tmp_path: Path) -> None:
     base = text_of(words("zh", 60))
     cleaned = clean(tmp_path, [("a", base), ("b", base + "！")], [NearDuplicates(drop=False)])
@@ -234,14 +238,15 @@ def test_each_sample_repeats_the_most_similar_one_that_stayed(seed: int, cuts: l
     borders = [0, *sorted(cuts), len(rows)]
     seen = Seen()
     found: dict[str, tuple[str, float]] = {}
-    for start, end in zip(borders[:-1], borders[1:], strict=True):
+    for start, end in pairwise(borders):
         dropped = apply(frame(*rows[start:end]), NEAR, seen).ledger.filter(verdict="dropped")
         found |= {name: (keeper, value) for name, keeper, value in dropped.select("id", "keeper", "similarity").iter_rows()}
     stayed: list[Row] = []
     for name, text in rows:
         best = max(((jaccard(text, other, 5), -i) for i, (_, other) in enumerate(stayed)), default=(0.0, 0))
         if best[0] >= 0.8:  # well above the bound: not to be missed
-            assert found[name] == (stayed[-best[1]][0], pytest.approx(best[0]))
+            assert found[name][0] == stayed[-best[1]][0]
+            assert found[name][1] == pytest.approx(best[0])
         if name in found:
             assert found[name][1] >= 0.7
             assert found[name][1] == pytest.approx(jaccard(text, dict(stayed)[found[name][0]], 5))

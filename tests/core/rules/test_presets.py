@@ -35,66 +35,36 @@ def repeats(*most: float) -> Bounds:
 # the numbers as published, written out a second time
 PUBLISHED: dict[str, Bounds] = {
     "gopher": {
-        "words": (50, 100_000),
-        "mean_word_length": (3, 10),
-        "hashes_per_word": (None, 0.1),
-        "ellipses_per_word": (None, 0.1),
-        "bullet_lines": (None, 0.9),
-        "ellipsis_lines": (None, 0.3),
-        "alphabetic_words": (0.8, None),
-        "stop_words": (2, None),
-        "duplicate_lines": (None, 0.30),
-        "duplicate_paragraphs": (None, 0.30),
-        "duplicate_line_characters": (None, 0.20),
-        "duplicate_paragraph_characters": (None, 0.20),
-        **tops(0.20, 0.18, 0.16),
-        **repeats(0.15, 0.14, 0.13, 0.12, 0.11, 0.10),
+        "words": (50, 100_000), "mean_word_length": (3, 10), "hashes_per_word": (None, 0.1), "ellipses_per_word": (None, 0.1),
+        "bullet_lines": (None, 0.9), "ellipsis_lines": (None, 0.3), "alphabetic_words": (0.8, None), "stop_words": (2, None),
+        "duplicate_lines": (None, 0.30), "duplicate_paragraphs": (None, 0.30),
+        "duplicate_line_characters": (None, 0.20), "duplicate_paragraph_characters": (None, 0.20),
+        **tops(0.20, 0.18, 0.16), **repeats(0.15, 0.14, 0.13, 0.12, 0.11, 0.10),
     },
     "c4": {"phrases": (None, 0), "braces": (None, 0), "sentences": (5, None)},
     "fineweb": {
-        "terminal_lines": (0.12, None),
-        "short_lines": (None, 0.67),
-        "duplicate_line_characters": (None, 0.01),
-        "line_breaks_per_word": (None, 0.3),
+        "terminal_lines": (0.12, None), "short_lines": (None, 0.67),
+        "duplicate_line_characters": (None, 0.01), "line_breaks_per_word": (None, 0.3),
     },
     "fineweb2-zh": {
-        "language": (0.692, None),
-        "duplicate_lines": (None, 0.287),
-        **tops(0.256, 0.201, 0.171),
-        **repeats(0.198, 0.182, 0.167, 0.154, 0.14, 0.127),
-        "words": (50, 100_000),
-        "mean_word_length": (1, 5),
-        "alphabetic_words": (0.735, None),
-        "stop_words": (2, None),
-        "terminal_lines": (0.106, None),
-        "line_breaks_per_word": (None, 0.178),
-        "duplicate_line_characters": (None, 0.1),
+        "language": (0.692, None), "words": (50, 100_000), "mean_word_length": (1, 5), "alphabetic_words": (0.735, None),
+        "stop_words": (2, None), "terminal_lines": (0.106, None), "line_breaks_per_word": (None, 0.178),
+        "duplicate_lines": (None, 0.287), "duplicate_line_characters": (None, 0.1),
+        **tops(0.256, 0.201, 0.171), **repeats(0.198, 0.182, 0.167, 0.154, 0.14, 0.127),
     },
     "matrix-zh": {
-        "sentences": (2, None),
-        "words": (50, 10_000),
+        "language": (0.4, None), "sentences": (2, None), "words": (50, 10_000), "hashes_per_word": (None, 0.1),
         "mean_word_length": (None, 10),  # from 1.3 there, in words of jieba; a word here is one character
-        "hashes_per_word": (None, 0.1),
-        "ellipses_per_word": (None, 0.1),
-        "digit_share": (None, 0.3),
-        "bullet_lines": (None, 0.9),
-        "punctuation_share": (1e-9, None),
-        "unique_words": (0.1, None),
-        "word_entropy": (3, None),
-        "language": (0.4, None),
-        **tops(0.20, 0.18, 0.16),
-        **repeats(0.60, 0.60, 0.60, 0.60, 0.60, 0.60),
+        "ellipses_per_word": (None, 0.1), "digit_share": (None, 0.3), "bullet_lines": (None, 0.9),
+        "punctuation_share": (1e-9, None), "unique_words": (0.1, None), "word_entropy": (3, None),
+        **tops(0.20, 0.18, 0.16), **repeats(0.60, 0.60, 0.60, 0.60, 0.60, 0.60),
     },
-}
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "default"])
 def test_the_bounds_are_those_that_were_published(name: str) -> None:
     assert bounds_of(name) == PUBLISHED[name]
-
-
-def test_every_published_preset_is_compared() -> None:
-    assert set(PRESETS) == {"default", *PUBLISHED}
 
 
 def parameters(name: str, rule: str) -> Any:
@@ -215,15 +185,10 @@ NEWS_ZH = (
 )
 
 
-@pytest.mark.parametrize("name", ["gopher", "c4", "fineweb", "default"])
-def test_good_english_news_is_kept(name: str) -> None:
-    assert reason(name, NEWS) is None
-
-
-@pytest.mark.parametrize("name", ["c4", "fineweb", "fineweb2-zh", "matrix-zh", "default"])
-def test_good_chinese_news_is_kept(name: str) -> None:
-    outcome = run(name, NEWS_ZH)
-    assert outcome.kept["text"].to_list() == [NEWS_ZH], "neither dropped nor cut short"
+@pytest.mark.parametrize("name", PRESETS)
+def test_good_news_is_kept(name: str) -> None:
+    good = [NEWS] * (not name.endswith("zh")) + [NEWS_ZH] * (name != "gopher")  # whose words of 3 letters are English
+    assert run(name, *good).kept["text"].to_list() == good, "neither dropped nor cut short"
 
 
 @pytest.mark.parametrize(
@@ -277,7 +242,6 @@ GOOD = {
     "news, zh": NEWS_ZH,
     "dialogue, zh": "“你去哪儿？”\n“去看海。”\n“这么冷的天？”\n“冷的时候，海边没有人。”",
     "traditional": "昨夜風雨大作，庭前落花滿地，晨起掃之，忽覺春將盡矣。",
-    "recipe": "Mix two cups of flour with one egg, add 200 ml of milk, stir well and rest the dough for 30 minutes.",
 }
 
 
@@ -292,7 +256,6 @@ def test_the_default_keeps_them_all_together_as_they_were() -> None:
 
 
 BAD: list[tuple[str, str, str]] = [
-    ("empty", "", "characters"),
     ("too short", "Click here", "characters"),
     ("too short, zh", "点击查看", "characters"),
     ("line noise", "x#@$ %^&* ~~|| <<>> ==++ \\\\ q^^ z%% [[]] ~#", "symbol_share"),
@@ -300,7 +263,7 @@ BAD: list[tuple[str, str, str]] = [
     ("table", "2021 34.5 12.8 99.1\n2022 33.9 11.7 98.4\n2023 31.2 10.5 97.3\n2024 30.8 10.1 96.9", "digit_share"),
     ("table, zh", "年份 2021 2022 2023 2024\n产量 3450 3390 3120 3080", "digit_share"),
     ("words without spaces", "Loremipsumdolorsitametconsecteturadipiscing elitseddoeiusmodtemporincididunt", "mean_word_length"),
-    ("encoded data", "dGhpcyBpcyBub3QgdGV4dA" * 6, "mean_word_length"),
+    ("encoded data", "dGhpcyBpcyBub3QgdGV4dA" * 6, "mixed_words"),
     ("filler text", "Lorem ipsum dolor sit amet, consectetur adipiscing elit.", "phrases"),
     ("one line again and again", "Subscribe to our newsletter today!\n" * 6, "duplicate_line_characters"),
     ("one line again and again, zh", "点击关注我们的公众号，获取更多资讯。\n" * 6, "duplicate_line_characters"),
@@ -322,7 +285,6 @@ def test_the_default_drops_a_copy_and_names_the_first() -> None:
     assert dropped.select("id", "rule", "keeper").rows() == [("2", "exact_duplicates", "0"), ("3", "near_duplicates", "0")]
 
 
-@pytest.mark.xfail(strict=True, reason="bounds of the default are too tight for figures, emoji and tags in short good texts")
 @pytest.mark.parametrize(
     "text",
     [

@@ -2,14 +2,14 @@
 
 import random
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from repeating import EN, ZH, copies, grams, jaccard, roots, text_of, units
+from repeating import EN, ZH, copies, grams, roots, text_of, units
 
 from aigc.core.rules.duplicates.similar import bands_of, candidates, components, similar_pairs
 from aigc.core.rules.units import ngrams
@@ -22,7 +22,7 @@ TEXTS = st.lists(st.lists(WORDS, max_size=9).map(" ".join), max_size=9)
 
 def frames_of(texts: Sequence[str], cuts: Sequence[int] = ()) -> Callable[[], Iterator[pl.DataFrame]]:
     borders = [0, *sorted(cuts), len(texts)]
-    spans = list(zip(borders[:-1], borders[1:], strict=True))
+    spans = list(pairwise(borders))
     return lambda: (pl.DataFrame({"text": texts[a:b]}, schema={"text": pl.String}) for a, b in spans)
 
 
@@ -96,7 +96,7 @@ def test_components_are_those_of_brute_force(language: str) -> None:
 @given(rows=st.integers(1, 12), data=st.data())
 def test_a_component_is_named_by_its_smallest_row(rows: int, data: st.DataObject) -> None:
     row = st.integers(0, rows - 1)
-    links = data.draw(st.lists(st.tuples(row, row).map(sorted).map(tuple), max_size=14))
+    links = data.draw(st.lists(st.tuples(row, row).map(lambda pair: (min(pair), max(pair))), max_size=14))
     frame = pl.DataFrame(links, schema={"a": pl.UInt32, "b": pl.UInt32}, orient="row")
     assert components(frame, rows).tolist() == roots(links, rows)
 
@@ -119,15 +119,6 @@ def test_the_bound_itself_is_reached() -> None:
     assert found.keys() <= at
     assert len(found) >= 57
     assert not pairs_in(texts, similarity=0.7001, ngram=1)
-
-
-@pytest.mark.parametrize("sides", [[0, 1], ["test", "train", "validation"]])
-def test_sides_leave_the_pairs_between_them(sides: list[object]) -> None:
-    texts = copies("en", seed=9, documents=120, edits=(0.01, 0.02))
-    side = [random.Random(i).choice(sides) for i in range(len(texts))]
-    between = {pair: value for pair, value in pairs_in(texts, similarity=0.6).items() if side[pair[0]] != side[pair[1]]}
-    assert between
-    assert pairs_in(texts, similarity=0.6, sides=pl.Series(side)) == between
 
 
 def test_texts_without_words_are_like_no_other() -> None:
@@ -155,11 +146,3 @@ def test_a_crowd_of_copies_is_one_component_at_a_linear_price() -> None:
     bands = bands_of(pl.Series([text] * rows), similarity=0.7, ngram=5)
     assert len(candidates(bands.iter_columns())) <= 20 * rows, "all pairs would be 1.1 million"
     assert not components(similar_pairs(frames_of([text] * rows), similarity=0.7), rows).any()
-
-
-@pytest.mark.xfail(strict=True, reason="in a crowd of copies a row is compared with 16 rows beside it and the first, of any side")
-def test_each_of_a_crowd_on_one_side_meets_one_of_the_other() -> None:
-    texts = ["the same words on both sides of the split"] * 60
-    found = pairs_in(texts, similarity=0.7, sides=pl.Series(["test"] * 30 + ["train"] * 30))
-    assert {a for a, _ in found} == set(range(30)), "a copy in train is a leak, whatever the other 29 copies in test"
-    assert jaccard(texts[0], texts[59], 5) == 1

@@ -43,7 +43,7 @@ class Outcome:
 
 def language_of(texts: pl.Series) -> pl.Series:
     """zh or en, by the script of the first thousand characters: see LANGUAGE."""
-    return facts(texts.str.head(1000), ("han", "letters")).select(LANGUAGE.alias("language"))[:, 0]
+    return facts(texts.str.head(1000), ("han", "letters")).with_columns(LANGUAGE.alias("language"))["language"]
 
 
 def apply(documents: pl.DataFrame, rules: Sequence[Rule], finding: Finding | None = None) -> Outcome:
@@ -88,8 +88,9 @@ def _left(step: Step) -> pl.DataFrame:
     documents = step.seen
     if isinstance(step.rule, Duplicates):
         assert step.found is not None
-        if step.rule.clusters or not step.rule.drop:
-            documents = documents.with_columns(cluster=pl.coalesce(step.found["keeper"], documents["id"]))
+        if step.rule.clusters or (step.rule.inside and not step.rule.drop):
+            known = documents["cluster"].cast(pl.String) if "cluster" in documents.columns else documents["id"]
+            documents = documents.with_columns(cluster=pl.coalesce(step.found["keeper"], known, documents["id"]))
         if not step.rule.drop:
             return documents
     return documents.filter(~step.hit)
@@ -125,9 +126,9 @@ def _measured(documents: pl.DataFrame, rules: Sequence[Measure], known: Callable
     broken = {name: rule.broken_bound(pl.col(f"value {name}")) for name, rule in zip(expressions, rules, strict=True)}
     needed = {name for e in [*expressions.values(), *broken.values()] for name in e.meta.root_names()} & set(FACTS)
     more = {name: counter for rule in rules for name, counter in rule.counters().items()}
-    counted = facts(documents["text"], sorted(needed), more).with_columns(documents["text"])
+    counted = documents.select("text").hstack(facts(documents["text"], sorted(needed), more))
     values = counted.with_columns(expression.cast(pl.Float64).alias(f"value {name}") for name, expression in expressions.items())
-    bounds = values.select(expression.alias(name) for name, expression in broken.items())
+    bounds = values.with_columns(expression.alias(name) for name, expression in broken.items())
     steps = []
     alive = pl.repeat(True, len(documents), dtype=pl.Boolean, eager=True)
     for name, rule in zip(expressions, rules, strict=True):
@@ -151,10 +152,12 @@ class Seen:
     """What is known of samples, which arrive one by one: each that repeats an earlier one is found; the first stays."""
 
     def __init__(self) -> None:
-        self._memories: dict[int, Memory] = {}
+        self._memories: dict[tuple[str, str], Memory] = {}
 
     def __call__(self, rule: Rule, documents: pl.DataFrame) -> pl.DataFrame:
         """See Finding."""
         assert isinstance(rule, Duplicates)
-        memory = self._memories.setdefault(id(rule), rule.memory())
-        return memory(documents)
+        key = name_of(rule), rule.model_dump_json()
+        if key not in self._memories:
+            self._memories[key] = rule.memory()
+        return self._memories[key](documents)

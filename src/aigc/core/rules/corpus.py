@@ -192,8 +192,8 @@ def _concluded(
     found = surveyor.conclude(Corpus([part.with_suffix(".survey") for part in parts], frames)) if parts else pl.DataFrame()
     if not isinstance(surveyor, Duplicates) or not parts:
         return [found] * len(parts)
-    sizes = found["keeper"].value_counts()
-    account.clusters[place] = {keeper: count + 1 for keeper, count in sizes.iter_rows()}
+    if surveyor.inside:
+        account.clusters[place] = {keeper: count + 1 for keeper, count in found["keeper"].value_counts().iter_rows()}
     cut: list[pl.DataFrame | None] = []
     start = 0
     for count in rows:

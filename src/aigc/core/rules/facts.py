@@ -69,6 +69,9 @@ def _words(units: Units) -> Numbers:
     lengths = np.concatenate([[0], np.cumsum(units.ends - units.starts)])
     letters = np.concatenate([[0], np.cumsum((units.classes & LETTER) != 0)])
     alphabetic = np.concatenate([[0], np.cumsum(letters[units.ends] > letters[units.starts])])
+    digits = np.concatenate([[0], np.cumsum((units.classes & DIGIT) != 0)])
+    both = (letters[units.ends] > letters[units.starts]) & (digits[units.ends] > digits[units.starts])
+    mixed = np.concatenate([[0], np.cumsum(both)])
     longest = np.zeros(len(units), np.int64)
     filled = np.diff(units.first) > 0
     if filled.any():
@@ -77,6 +80,7 @@ def _words(units: Units) -> Numbers:
         "words": np.diff(units.first),
         "word_characters": lengths[units.first[1:]] - lengths[units.first[:-1]],
         "alphabetic_words": alphabetic[units.first[1:]] - alphabetic[units.first[:-1]],
+        "mixed_words": mixed[units.first[1:]] - mixed[units.first[:-1]],
         "longest_word": longest,
     }
 
@@ -110,14 +114,16 @@ def _lines(units: Units) -> Numbers:
         "short_lines": count(end + 1 - start <= _SHORT_LINE),
         "line_characters": np.bincount(document, weights=end + 1 - start, minlength=len(units)).astype(np.int64),
     }
-    found |= repetition.repeated_runs(units, start, end + 1, document, "lines")
+    found |= repetition.repeated_runs(units, start, end + 1, document, "lines", end + 1 - start)
     number = np.cumsum(blank)[filled]  # a paragraph ends where a blank line follows, or the document ends
     new = np.ones(len(filled), bool)
     new[1:] = (number[1:] != number[:-1]) | (document[1:] != document[:-1])
     begin = np.flatnonzero(new)
     stop = np.concatenate([begin[1:], [len(filled)]])[: len(begin)] - 1
     found["paragraphs"] = np.bincount(document[begin], minlength=len(units))
-    found |= repetition.repeated_runs(units, start[begin], end[stop] + 1, document[begin], "paragraphs")
+    size = np.append(0, np.cumsum(end + 1 - start))
+    sizes = size[stop + 1] - size[begin]
+    found |= repetition.repeated_runs(units, start[begin], end[stop] + 1, document[begin], "paragraphs", sizes)
     return found
 
 
@@ -126,8 +132,12 @@ def _marks(units: Units) -> Numbers:
     points, classes = units.points, units.classes
     odd = np.flatnonzero((classes & (PUNCTUATION | COMMON)) != 0)
     marks = points[odd]
-    dots = (marks == 46) & (points[np.maximum(odd - 1, 0)] == 46) & (points[np.maximum(odd - 2, 0)] == 46)
-    dots &= points[np.maximum(odd - 3, 0)] != 46
+
+    def before(steps: int) -> npt.NDArray[np.uint32]:
+        return np.where(odd >= steps, points[np.maximum(odd - steps, 0)], 0)
+
+    dots = (marks == 46) & (before(1) == 46) & (before(2) == 46) & (before(3) != 46)
+    dots |= (marks == ord("…")) & (before(1) != ord("…"))
     wide = np.isin(marks, _points("。！？"))
     ascii_end = np.isin(marks, _points(".!?"))
     behind = np.minimum(odd + 1, len(points) - 1)
@@ -136,7 +146,7 @@ def _marks(units: Units) -> Numbers:
     again = np.isin(points[behind], _points("。！？.!?"))
     return {
         "hashes": _at(units, odd[marks == 35]),
-        "ellipses": _at(units, odd[dots | (marks == ord("…"))]),
+        "ellipses": _at(units, odd[dots]),
         "braces": _at(units, odd[marks == 123]),
         "sentences": _at(units, odd[((wide | (ascii_end & closed)) & ~again)]),
     }
@@ -144,7 +154,7 @@ def _marks(units: Units) -> Numbers:
 
 _GROUPS: dict[str, tuple[Callable[[Units], Numbers], tuple[str, ...]]] = {
     "characters": (_characters, ("characters", "letters", "digits", "upper", "han", "punctuation", "symbols")),
-    "words": (_words, ("words", "word_characters", "alphabetic_words", "longest_word")),
+    "words": (_words, ("words", "word_characters", "alphabetic_words", "mixed_words", "longest_word")),
     "lines": (
         _lines,
         (
@@ -188,5 +198,5 @@ def facts(texts: pl.Series, wanted: Collection[str], more: Mapping[str, Counter]
                 if name in out:
                     out[name][here] = np.maximum(out[name][here], values) if name in _LARGEST else out[name][here] + values
         for name, counter in more.items():
-            out[name][here] += counter(units)
-    return pl.DataFrame(out)
+            out[name][here] = np.maximum(out[name][here], counter(units))  # one and the same may stand in two pieces
+    return pl.DataFrame(out) if out else pl.DataFrame({"": texts}).select([])

@@ -65,7 +65,8 @@ _FINEWEB2_ZH: list[Item] = [
     {"duplicate_line_characters": {"max": 0.1}},
 ]
 
-# Zhang et al. 2024 (MAP-NEO, Matrix), filter/filter.py; words here are characters, there jieba's
+# Zhang et al. 2024 (MAP-NEO, Matrix), filter/filter.py; words here are characters, there jieba's; its bounds on
+# 【】 and on "read more" lines are left out, and digits are counted by characters where it counts words
 _MATRIX_ZH: list[Item] = [
     {"keep_lines": {"terminal": True, "min_words": 3, "without": ["javascript", "lorem ipsum"]}},
     {"sentences": {"min": 2}},
@@ -90,9 +91,10 @@ _DEFAULT: list[Item] = [
     "whitespace",
     "redact",
     {"characters": {"min": {"en": 20, "zh": 8}}},
-    {"symbol_share": {"max": 0.1}},
-    {"digit_share": {"max": 0.3}},
-    {"alphabetic_words": {"min": 0.5}},
+    {"symbol_share": {"max": 0.15}},
+    {"mixed_words": {"max": 0.25}},
+    {"digit_share": {"max": 0.5}},
+    {"alphabetic_words": {"min": 0.4}},
     {"mean_word_length": {"max": {"en": 15}}},
     {"phrases": {"phrases": ["lorem ipsum"], "max": 0}},
     {"duplicate_line_characters": {"max": 0.3}},

@@ -36,8 +36,10 @@ def _groups(keys: Hashes) -> tuple[Ints, Ints]:
     return places[shared], group
 
 
-def repeated_runs(units: Units, starts: Ints, ends: Ints, document: Ints, name: str) -> dict[str, npt.NDArray[np.int64]]:
-    """How many runs of characters (lines, paragraphs) repeat an earlier one of their document, and their characters."""
+def repeated_runs(
+    units: Units, starts: Ints, ends: Ints, document: Ints, name: str, sizes: Ints
+) -> dict[str, npt.NDArray[np.int64]]:
+    """How many runs of characters (lines, paragraphs) repeat an earlier one of their document, and their characters (`sizes`)."""
     places, group = _groups(_keys(units.of_points.runs(starts, ends), document))
     again = np.concatenate([[False], group[1:] == group[:-1]])[: len(places)]
     where = places[again]
@@ -45,7 +47,7 @@ def repeated_runs(units: Units, starts: Ints, ends: Ints, document: Ints, name: 
     return {
         f"repeated_{name}": np.bincount(document[where], minlength=size),
         f"repeated_{name}_characters": np.bincount(
-            document[where], weights=(ends - starts)[where], minlength=size
+            document[where], weights=sizes[where], minlength=size
         ).astype(np.int64),
     }  # fmt: skip
 

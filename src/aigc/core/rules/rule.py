@@ -27,8 +27,14 @@ __all__ = [
 
 TEXT = pl.col("text")
 
-LANGUAGE = pl.when((pl.col("han") > 0) & (pl.col("han") >= 0.3 * pl.col("letters"))).then(pl.lit("zh")).otherwise(pl.lit("en"))
+_IS_CHINESE = (pl.col("han") > 0) & (pl.col("han") >= 0.3 * pl.col("letters"))
+LANGUAGE = pl.when(_IS_CHINESE).then(pl.lit("zh")).otherwise(pl.lit("en"))
 """Which bound applies: zh where three letters in ten or more are Han characters, en for all other text. Reads facts."""
+
+
+def in_language(language: str) -> pl.Expr:
+    """Whether a document is in this language, see LANGUAGE."""
+    return _IS_CHINESE if language == "zh" else ~_IS_CHINESE
 
 
 class ByLanguage(BaseModel):
@@ -62,6 +68,10 @@ class Rule(BaseModel, ABC):
 
     preset: SkipJsonSchema[str | None] = None
     """which preset brought the rule; set where a preset is unfolded"""
+
+    def reads(self) -> list[Path]:
+        """Files that it needs beside the documents."""
+        return []
 
     @classmethod
     def summary(cls) -> str:
@@ -146,7 +156,7 @@ class Measure(Rule):
         for word, limit, language in reversed(self.bounds()):  # min is said first where both are broken
             outside = value < limit if word == "min" else value > limit
             if language is not None:
-                outside = outside & (pl.lit(language) == LANGUAGE)
+                outside = outside & in_language(language)
             broken = pl.when(outside).then(pl.lit(said(word, limit, language))).otherwise(broken)
         return broken
 
@@ -168,7 +178,9 @@ class Duplicates(Rule, Surveyor):
     """
 
     clusters: ClassVar[bool] = False
-    """Whether documents that stay get the column `cluster`."""
+    """Whether documents that stay get the column `cluster`, also where the repeats go."""
+    inside: ClassVar[bool] = True
+    """Whether the keeper is a document of the corpus."""
 
     drop: bool = Field(True)
     """take the repeats out; false leaves them in, on record in the ledger"""

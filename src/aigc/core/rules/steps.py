@@ -58,7 +58,7 @@ class StepCount:
             "kind": "edit" if isinstance(rule, Edit) else "measure" if isinstance(rule, Measure) else "duplicates",
             "preset": rule.preset,
             "seen": self.seen.total(),
-            "edited" if isinstance(rule, Edit) else "dropped": {language: self.hit[language] for language in LANGUAGES},
+            _verb(rule): {language: self.hit[language] for language in LANGUAGES},
             "examples": [example for _, example in self.examples],
         }
         if isinstance(rule, Measure):
@@ -66,6 +66,12 @@ class StepCount:
             out["whole"] = rule.scale == "count"
             out["histogram"] = _trimmed(edges_of(rule.scale), self.histogram)
         return out
+
+
+def _verb(rule: Rule) -> str:
+    if isinstance(rule, Edit):
+        return "edited"
+    return "marked" if isinstance(rule, Duplicates) and not rule.drop else "dropped"
 
 
 def _trimmed(edges: npt.NDArray[np.float64], histogram: dict[str, npt.NDArray[np.int64]]) -> dict[str, Any]:

@@ -33,6 +33,7 @@ RULES = {
     "mean_word_length": "measures.words.MeanWordLength",
     "longest_word": "measures.words.LongestWord",
     "alphabetic_words": "measures.words.AlphabeticWords",
+    "mixed_words": "measures.words.MixedWords",
     "unique_words": "measures.words.UniqueWords",
     "word_entropy": "measures.words.WordEntropy",
     "stop_words": "measures.words.StopWords",

@@ -14,7 +14,7 @@ import polars as pl
 
 from aigc.core.documents.engine import local
 from aigc.core.rules.duplicates.sets import BITS, set_of, stored_sets
-from aigc.core.rules.units import Hashes, Ints, ngrams_of
+from aigc.core.rules.units import Hashes, Ints, distinct, ngrams_of
 
 __all__ = ["Overlap", "overlap"]
 
@@ -84,7 +84,7 @@ def overlap(texts: Frames, sides: npt.NDArray[np.int8], *, similarity: float | N
         start = held.stop
     both = np.unique(np.concatenate(pairs), axis=0)
     a, b = both[:, 0], both[:, 1]
-    with stored_sets(texts(0, len(sides)) if len(a) else (), np.unique(both), NGRAM) as sets:
+    with stored_sets(texts(0, len(sides)) if len(a) else (), distinct(both.ravel()), NGRAM) as sets:
         values = sets.similarities(a, b)
     kept = values >= (similarity or 2)
     schema = {"a": pl.UInt32, "b": pl.UInt32, "similarity": pl.Float32}
@@ -152,12 +152,12 @@ class _Held:
         at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.borders[place] - ends + times, times)
         near = np.unique(np.stack([np.repeat(number, times), self.owners[at]], axis=1), axis=0)
         _, seen = self.passages.find(long)
-        return len(texts), near, np.unique(seen)
+        return len(texts), near, distinct(seen)
 
     def with_passage(self, met: npt.NDArray[np.bool_]) -> Ints:
         """The rows that have a passage that was met."""
         place, rows = self.passage_owners
-        return np.unique(rows[met[place]])
+        return distinct(rows[met[place]])
 
 
 def _both(texts: pl.Series) -> tuple[tuple[Hashes, Ints], tuple[Hashes, Ints]]:

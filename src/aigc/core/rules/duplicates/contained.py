@@ -8,11 +8,12 @@ from pydantic import Field
 
 from aigc.core.rules.duplicates.sets import containment, stored_sets
 from aigc.core.rules.rule import Corpus, Duplicates, Memory
-from aigc.core.rules.units import Hashes, ngrams
+from aigc.core.rules.units import Hashes, Ints, distinct, ngrams
 
 __all__ = ["Contained"]
 
-_CROWD = 50  # an n-gram that more documents share says nothing of them
+_CROWD = 50  # documents that share an n-gram and are all compared with each other
+_FEW = 4  # where there are more, each is compared with so many of the longest
 _SLICES = 16  # of the hashes, worked on one after the other: memory is a sixteenth
 
 
@@ -20,7 +21,8 @@ class Contained(Duplicates):
     """A document most of whose n-grams stand in a longer one. An excerpt goes, the whole stays.
 
     Candidates share sampled n-grams (those whose hash is divisible by `every`), then the containment |A and B| / |A| is computed.
-    A document with fewer n-grams than about three times `every` may be missed.
+    A document with fewer n-grams than about three times `every` may be missed. The keeper is the end of a chain of excerpts, the
+    similarity the share of the document's n-grams that this keeper holds.
     """
 
     shorthand: ClassVar[str | None] = "share"
@@ -43,44 +45,44 @@ class Contained(Duplicates):
         return frame.join(lists, on="document", how="left", maintain_order="left").select("id", "length", "hash")
 
     def conclude(self, corpus: Corpus) -> pl.DataFrame:
-        lengths, ids = corpus.column("length"), corpus.column("id")
+        ids = corpus.column("id")
+        order = pl.DataFrame({"length": corpus.column("length"), "id": ids}).select(
+            pl.arg_sort_by("length", "id", descending=[True, False])
+        )[:, 0]  # who may stay: the longest first, then the smallest id
+        rank = np.empty(len(ids), np.int64)
+        rank[order.to_numpy()] = np.arange(len(ids))
+        rows, others = self._candidates(corpus, rank)
+        texts = (frame["text"] for frame in corpus.frames())
+        with stored_sets(texts, distinct(np.concatenate([rows, others])), self.ngram) as sets:
+            inside = sets.containments(rows, others) >= self.share
+            rows, others = rows[inside], others[inside]
+            top = np.arange(len(ids))
+            for row, other in sorted(
+                zip(rows.tolist(), others.tolist(), strict=True), key=lambda pair: (rank[pair[0]], -rank[pair[1]])
+            ):
+                top[row] = top[other]  # the highest last, and its own place is settled
+            gone = distinct(rows)
+            values = sets.containments(gone, top[gone])
+        keepers = ids.gather(top[gone])
+        return pl.DataFrame({"row": gone.astype(np.uint32), "keeper": keepers, "similarity": values})
+
+    def _candidates(self, corpus: Corpus, rank: Ints) -> tuple[Ints, Ints]:
+        """Rows and those of higher rank that share most of their sampled n-grams."""
+        samples = pl.DataFrame({"hash": corpus.column("hash"), "rank": rank}).with_row_index("row")
+        sizes = samples["hash"].list.len().fill_null(0).cast(pl.Float64)
         shared: list[pl.DataFrame] = []
-        samples = pl.DataFrame({"hash": corpus.column("hash")}).with_row_index("row")
-        sizes = samples["hash"].list.len().fill_null(0)
         for number in range(_SLICES):
             of_slice = samples.explode("hash").filter(pl.col("hash").is_not_null() & (pl.col("hash") // 64 % _SLICES == number))
+            place = pl.col("rank").rank("ordinal").over("hash")
             crowd = pl.len().over("hash")
-            few = of_slice.filter((crowd > 1) & (crowd <= _CROWD))
-            pairs = few.join(few.rename({"row": "other"}), on="hash").filter(pl.col("row") != pl.col("other"))
-            shared.append(pairs.group_by("row", "other").len())
+            some = of_slice.filter(crowd > 1)
+            high = some.filter(place <= pl.when(crowd > _CROWD).then(_FEW).otherwise(_CROWD))
+            pairs = some.join(high, on="hash").filter(pl.col("rank") > pl.col("rank_right"))
+            shared.append(pairs.group_by("row", other="row_right").len())
         counts = pl.concat(shared).group_by("row", "other").agg(pl.col("len").sum())
-        likely = counts.filter(
-            (pl.col("len") >= 0.7 * self.share * sizes.gather(counts["row"]).cast(pl.Float64))
-            & (lengths.gather(counts["row"]) <= lengths.gather(counts["other"]))
-        ).sort("row", "other")
+        likely = counts.filter(pl.col("len") >= 0.7 * self.share * sizes.gather(counts["row"])).sort("row", "other")
         rows, others = (likely[name].to_numpy().astype(np.int64) for name in ("row", "other"))
-        texts = (frame["text"] for frame in corpus.frames())
-        with stored_sets(texts, np.unique(np.concatenate([rows, others])), self.ngram) as sets:
-            values = sets.containments(rows, others)
-        found: dict[int, tuple[int, float]] = {}
-        for row, other, value in zip(rows.tolist(), others.tolist(), values.tolist(), strict=True):
-            best = found.get(row)
-            rank = (lengths[other], value, -other)
-            if value >= self.share and (best is None or rank > (lengths[best[0]], best[1], -best[0])):
-                found[row] = (other, value)
-        kept = {row: self._top(row, found) for row in found}
-        out = [(row, ids[top], found[row][1]) for row, top in sorted(kept.items()) if top != row]
-        return pl.DataFrame(out, schema={"row": pl.UInt32, "keeper": pl.String, "similarity": pl.Float64}, orient="row")
-
-    @staticmethod
-    def _top(row: int, found: dict[int, tuple[int, float]]) -> int:
-        """The document at the end of the chain; of two that contain each other the one with the smaller row stays."""
-        seen = [row]
-        while (up := found.get(seen[-1])) is not None:
-            if up[0] in seen:
-                return min(seen[seen.index(up[0]) :])
-            seen.append(up[0])
-        return seen[-1]
+        return rows, others
 
     def memory(self) -> Memory:
         names: list[str] = []
@@ -90,7 +92,7 @@ class Contained(Duplicates):
             hashes, offsets = ngrams(documents["text"], self.ngram)
             found: list[tuple[str | None, float | None]] = []
             for i, name in enumerate(documents["id"]):
-                own = np.unique(hashes[offsets[i] : offsets[i + 1]])
+                own = distinct(hashes[offsets[i] : offsets[i + 1]])
                 best = max(((containment(own, other), -n) for n, other in enumerate(known_sets)), default=(0.0, 0))
                 repeats = best[0] >= self.share
                 found.append((names[-best[1]], best[0]) if repeats else (None, None))

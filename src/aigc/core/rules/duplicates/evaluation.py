@@ -1,22 +1,28 @@
 """Documents into those that hold a passage of an evaluation set."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import polars as pl
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from aigc.core.documents.files import expand
 from aigc.core.documents.reading import Reader
 from aigc.core.rules.rule import Corpus, Duplicates, Memory
-from aigc.core.rules.units import Hashes, ngrams
+from aigc.core.rules.units import Hashes, Ints, ngrams
+from aigc.errors import AigcError
 
 __all__ = ["Decontaminate"]
 
-LEAST = 5  # words: an evaluation text that is shorter is found only as a whole document
+LEAST = 5  # words or Han characters: a shorter evaluation text is looked for nowhere
+
+
+def _listed(value: object) -> object:
+    return [value] if isinstance(value, str) else value
 
 
 class Decontaminate(Duplicates):
@@ -24,13 +30,16 @@ class Decontaminate(Duplicates):
 
     Source: GPT-3 (Brown et al. 2020), appendix C.
 
-    The keeper in the ledger is the evaluation text (its id, or file:line), the similarity the share of its n-grams that the
+    The keeper in the ledger is the evaluation text (file:line), the similarity the share of its n-grams that the
     document holds.
     """
 
     shorthand: ClassVar[str | None] = "files"
+    inside: ClassVar[bool] = False
 
-    files: list[str] = Field(..., min_length=1)
+    files: Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)] = Field(
+        ..., min_length=1
+    )
     """files of the evaluation set, in any format that `clean.input` takes"""
     text_field: str = "text"
     """the column that holds their text"""
@@ -39,23 +48,16 @@ class Decontaminate(Duplicates):
     share: float = Field(0, ge=0, le=1)
     """the share of an evaluation text's n-grams that must be met; 0 for a single one"""
 
+    def reads(self) -> list[Path]:
+        return expand(self.files)
+
     def _found(self, documents: pl.DataFrame) -> pl.DataFrame:
-        held = _index(tuple(self.files), self.text_field, self.ngram)
+        names, held = _index(tuple(self.files), self.text_field, self.ngram)
         best: list[tuple[float, str | None]] = [(0.0, None)] * len(documents)
-        for size, hashes, owners, counts, names in held:
-            found, offsets = ngrams(documents["text"], size)
-            place = np.searchsorted(hashes, found)
-            place[place == len(hashes)] = 0
-            hit = np.flatnonzero(hashes[place] == found) if len(hashes) else np.empty(0, np.int64)
-            row = np.searchsorted(offsets, hit, side="right") - 1
-            pairs = np.unique(np.stack([row, owners[place[hit]], place[hit]], 1), axis=0)
-            if not len(pairs):
-                continue
-            both, common = np.unique(pairs[:, :2], axis=0, return_counts=True)
-            for (document, owner), number in zip(both.tolist(), common.tolist(), strict=True):
-                value = number / counts[owner]
+        for one in held:
+            for document, owner, value in one.met(documents["text"]):
                 if value >= self.share:
-                    best[document] = max(best[document], (value, names[owner]), key=lambda one: (one[0], one[1] or ""))
+                    best[document] = max(best[document], (value, names[owner]), key=lambda found: (found[0], found[1] or ""))
         return pl.DataFrame(
             [(name, value if name is not None else None) for value, name in best],
             schema={"keeper": pl.String, "similarity": pl.Float64},
@@ -73,31 +75,64 @@ class Decontaminate(Duplicates):
         return self._found
 
 
-Held = tuple[int, Hashes, "np.ndarray[tuple[int], np.dtype[np.int64]]", list[int], list[str]]
+@dataclass(frozen=True)
+class _Held:
+    """The n-grams of those evaluation texts that are looked for by n-grams of one size."""
+
+    size: int
+    hashes: Hashes  # sorted, each once
+    owners: Ints  # the texts that have it: those of hashes[i] are owners[borders[i] : borders[i + 1]]
+    borders: Ints
+    counts: Ints  # n-grams of each text
+
+    def met(self, texts: pl.Series) -> Iterator[tuple[int, int, float]]:
+        """(document, evaluation text, share of its n-grams that the document holds) where they have one in common."""
+        found, offsets = ngrams(texts, self.size)
+        place = np.searchsorted(self.hashes, found)
+        place[place == len(self.hashes)] = 0
+        hit = np.flatnonzero(self.hashes[place] == found)
+        document = np.searchsorted(offsets, hit, side="right") - 1
+        pairs = np.unique(np.stack([document, place[hit]], axis=1), axis=0)
+        times = self.borders[pairs[:, 1] + 1] - self.borders[pairs[:, 1]]
+        ends = np.cumsum(times)
+        at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.borders[pairs[:, 1]] - ends + times, times)
+        owned = np.stack([np.repeat(pairs[:, 0], times), self.owners[at]], axis=1)
+        both, common = np.unique(owned, axis=0, return_counts=True)
+        for (one, owner), number in zip(both.tolist(), common.tolist(), strict=True):
+            yield one, owner, number / float(self.counts[owner])
 
 
 @lru_cache(maxsize=4)
-def _index(files: tuple[str, ...], text_field: str, ngram: int) -> list[Held]:
-    """The evaluation set's n-grams: sorted hashes, the text of each, and each text's number of n-grams and name.
+def _index(files: tuple[str, ...], text_field: str, ngram: int) -> tuple[list[str], list[_Held]]:
+    """Where each evaluation text stands (file:line), and their n-grams.
 
-    Texts shorter than an n-gram are looked for as the n-gram that they are.
+    Raises:
+        AigcError: a file is missing, or holds no text.
     """
     texts: list[str] = []
     names: list[str] = []
     reader = Reader(text_field=text_field)
     for path in expand(list(files)):
-        for batch in reader.read(Path(path)):
+        before = len(texts)
+        reason = "no rows"
+        for batch in reader.read(path):
             texts += batch.documents["text"].to_list()
             names += batch.origins.to_list()
+            reason = batch.failures[0].reason if batch.failures else reason
+        if len(texts) == before:
+            raise AigcError(f"decontaminate: {path}: {reason}; there is nothing to compare with")
     series = pl.Series(texts, dtype=pl.String)
     units = np.diff(ngrams(series, 1)[1])
-    held: list[Held] = []
-    for size in sorted({min(int(count), ngram) for count in units if count >= LEAST}):
+    held: list[_Held] = []
+    for size in sorted({min(int(count), ngram) for count in units if count >= min(LEAST, ngram)}):
         chosen = np.flatnonzero(units >= ngram if size == ngram else units == size)
         hashes, offsets = ngrams(series.gather(chosen), size)
         owners = chosen[np.searchsorted(offsets, np.arange(len(hashes)), side="right") - 1]
-        unique, first = np.unique(hashes, return_index=True)
-        counts = np.zeros(len(texts), np.int64)
-        counts[chosen] = [len(np.unique(hashes[a:b])) for a, b in pairwise(offsets)]
-        held.append((size, unique, owners[first], counts.tolist(), names))
-    return held
+        order = np.lexsort((owners, hashes))
+        hashes, owners = hashes[order], owners[order]
+        new = np.append(True, (hashes[1:] != hashes[:-1]) | (owners[1:] != owners[:-1]))[: len(hashes)]
+        hashes, owners = hashes[new], owners[new]  # each n-gram once for each text
+        known, first = np.unique(hashes, return_index=True)
+        counts = np.bincount(owners, minlength=len(texts))
+        held.append(_Held(size, known, owners, np.append(first, len(hashes)), counts))
+    return names, held

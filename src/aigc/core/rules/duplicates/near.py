@@ -9,7 +9,7 @@ from pydantic import Field
 from aigc.core.rules.duplicates.sets import Sets, jaccard, stored_sets
 from aigc.core.rules.duplicates.similar import bands_of, candidates, linked, unpacked
 from aigc.core.rules.rule import Corpus, Duplicates, Memory
-from aigc.core.rules.units import Hashes, Ints, ngrams
+from aigc.core.rules.units import Hashes, Ints, distinct, ngrams
 
 __all__ = ["NearDuplicates"]
 
@@ -22,7 +22,8 @@ class NearDuplicates(Duplicates):
 
     A copy from which personal data had to be redacted stays only where every copy of the cluster has that fault.
     Two documents are linked only where the Jaccard similarity of their n-gram sets was computed and reaches the bound; a cluster
-    is what such links hold together. 99 % or more of the pairs at the bound are found, more above it.
+    is what such links hold together. 99 % or more of the pairs at the bound are found, more above it; fewer where hundreds of
+    documents share a passage and are still unlike.
     """
 
     shorthand: ClassVar[str | None] = "similarity"
@@ -45,7 +46,7 @@ class NearDuplicates(Duplicates):
         a, b = (order.to_numpy()[rows].astype(np.int64) for rows in found)
         texts = (frame["text"] for frame in corpus.frames())
         ids, lengths, redacted = (corpus.column(name) for name in ("id", "length", "redacted"))
-        with stored_sets(texts, np.unique(np.concatenate([a, b])), self.ngram) as sets:
+        with stored_sets(texts, distinct(np.concatenate([a, b])), self.ngram) as sets:
             component = linked(a, b, sets, similarity=self.similarity, rows=len(ids))
             return _keepers(component, sets, ids, lengths, redacted)
 
@@ -59,7 +60,7 @@ class NearDuplicates(Duplicates):
             hashes, offsets = ngrams(documents["text"], self.ngram)
             found: list[tuple[str | None, float | None]] = []
             for i, keys in enumerate(bands.iter_rows()):
-                own = np.unique(hashes[offsets[i] : offsets[i + 1]])
+                own = distinct(hashes[offsets[i] : offsets[i + 1]])
                 places = [place for place in enumerate(keys) if place[1] is not None]
                 near = sorted({row for place in places for row in buckets.get(place, ())})
                 best = max(((jaccard(own, known_sets[row]), -row) for row in near), default=(0.0, 0))

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from aigc.core.documents.engine import local
-from aigc.core.rules.units import Hashes, Ints, ngrams
+from aigc.core.rules.units import Hashes, Ints, distinct, ngrams
 
 __all__ = ["Sets", "containment", "jaccard", "set_of", "stored_sets"]
 
@@ -75,7 +75,7 @@ class Sets:
 def set_of(hashes: Hashes, offsets: Ints) -> tuple[Hashes, Ints]:
     """Each text's n-grams (see units.ngrams) as a sorted set of 40-bit hashes, and the size of each."""
     owner = np.repeat(np.arange(len(offsets) - 1, dtype=np.uint64), np.diff(offsets))
-    keys = np.unique((owner << BITS) | (hashes >> (np.uint64(64) - BITS)))
+    keys = distinct((owner << BITS) | (hashes >> (np.uint64(64) - BITS)))
     sizes = np.bincount((keys >> BITS).astype(np.int64), minlength=len(offsets) - 1)
     return keys & np.uint64((1 << int(BITS)) - 1), sizes
 

@@ -1,7 +1,6 @@
 """Documents into pairs whose Jaccard similarity was computed, and pairs into components."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +9,7 @@ import polars as pl
 from aigc.core.documents.engine import local
 from aigc.core.rules.duplicates.sets import Sets, stored_sets
 from aigc.core.rules.duplicates.sketch import band_keys, places_for, sketches
-from aigc.core.rules.units import Ints, ngrams
+from aigc.core.rules.units import Ints, distinct, ngrams
 
 __all__ = ["bands_of", "candidates", "components", "linked", "similar_pairs", "unpacked"]
 
@@ -30,21 +29,19 @@ def bands_of(texts: pl.Series, *, similarity: float, ngram: int) -> pl.DataFrame
     return frame.select(pl.when(~wordless).then(pl.col(name)).alias(name) for name in frame.columns) if wordless.any() else frame
 
 
-def candidates(bands: Iterable[pl.Series], sides: pl.Series | None = None) -> npt.NDArray[np.uint64]:
+def candidates(bands: Iterable[pl.Series]) -> npt.NDArray[np.uint64]:
     """Pairs of rows that share a band: the smaller row number in the upper 32 bits, the larger below; each once, sorted.
 
     Where very many rows share a band, which of them are compared depends on their order.
 
     Args:
         bands: for each band the key of every row, null where a row takes no part.
-        sides: only pairs whose sides differ are wanted.
     """
-    side = None if sides is None else sides.rank("dense").to_numpy()
-    found = [np.empty(0, np.uint64), *local(lambda keys: _sharing(keys, side), bands)]
-    return np.unique(np.concatenate(found))
+    found = [np.empty(0, np.uint64), *local(_sharing, bands)]
+    return distinct(np.concatenate(found))
 
 
-def _sharing(keys: pl.Series, side: npt.NDArray[Any] | None) -> npt.NDArray[np.uint64]:
+def _sharing(keys: pl.Series) -> npt.NDArray[np.uint64]:
     frame = pl.DataFrame({"key": keys}).select(pl.arg_sort_by("key", nulls_last=True, maintain_order=True))
     rows = frame[:, 0].to_numpy()[: len(keys) - keys.null_count()]
     ordered = keys.gather(rows).to_numpy()
@@ -57,17 +54,17 @@ def _sharing(keys: pl.Series, side: npt.NDArray[Any] | None) -> npt.NDArray[np.u
         return np.empty(0, np.uint64)
     begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     first = np.repeat(rows[begins], np.diff(np.concatenate([begins, [len(rows)]])))
-    pairs = [_packed(first, rows, side)]
+    pairs = [_packed(first, rows)]
     for step in range(1, min(NEIGHBOURS, len(rows) - 1) + 1):
         near = np.flatnonzero(ordered[step:] == ordered[:-step])
         if not len(near):
             break
-        pairs.append(_packed(rows[near], rows[near + step], side))
-    return np.unique(np.concatenate(pairs))
+        pairs.append(_packed(rows[near], rows[near + step]))
+    return distinct(np.concatenate(pairs))
 
 
-def _packed(a: Ints, b: Ints, side: npt.NDArray[Any] | None) -> npt.NDArray[np.uint64]:
-    wanted = a != b if side is None else side[a] != side[b]
+def _packed(a: Ints, b: Ints) -> npt.NDArray[np.uint64]:
+    wanted = a != b
     a, b = a[wanted], b[wanted]
     return (np.minimum(a, b).astype(np.uint64) << np.uint64(32)) | np.maximum(a, b).astype(np.uint64)
 
@@ -109,13 +106,12 @@ def joined(component: Ints, a: Ints, b: Ints) -> Ints:
             component = up
 
 
-def similar_pairs(frames: Frames, *, similarity: float, ngram: int = 5, sides: pl.Series | None = None) -> pl.DataFrame:
-    """Pairs of rows that are at least this similar: of those of similarity s or more, 99 % or more are found.
+def similar_pairs(frames: Frames, *, similarity: float, ngram: int = 5) -> pl.DataFrame:
+    """Pairs of rows that are at least this similar: of those, 99 % or more are found, but for crowds (see candidates).
 
     Args:
         frames: the documents, in the same order each time.
         similarity: the least Jaccard similarity of the sets of n-grams of words or Han characters.
-        sides: a value for each row; only pairs whose values differ are wanted.
 
     Returns:
         columns a, b (row numbers over all frames, a < b) and similarity, which was computed from the texts; sorted by a, b.
@@ -125,12 +121,12 @@ def similar_pairs(frames: Frames, *, similarity: float, ngram: int = 5, sides: p
     order = bands.select(pl.arg_sort_by(bands.columns[:4], maintain_order=True))[
         :, 0
     ]  # by content, so that rows may come in any order
-    pairs = candidates((band.gather(order) for band in bands), None if sides is None else sides.gather(order))
+    pairs = candidates(band.gather(order) for band in bands)
     del bands, found
     a, b = (order.to_numpy()[rows].astype(np.int64) for rows in unpacked(pairs))
-    pairs = np.sort(_packed(a, b, None))
+    pairs = np.sort(_packed(a, b))
     a, b = unpacked(pairs)
-    with stored_sets((frame["text"] for frame in frames()), np.unique(np.concatenate([a, b])), ngram) as sets:
+    with stored_sets((frame["text"] for frame in frames()), distinct(np.concatenate([a, b])), ngram) as sets:
         values = sets.similarities(a, b)
     kept = values >= similarity
     schema = {"a": pl.UInt32, "b": pl.UInt32, "similarity": pl.Float32}

@@ -7,8 +7,9 @@ import numpy as np
 import polars as pl
 from pydantic import Field
 
+from aigc.core.rules.facts import facts
 from aigc.core.rules.rule import TEXT, Corpus, Edit, Surveyor
-from aigc.core.rules.units import pieces
+from aigc.core.rules.units import Hashes, Ints, distinct, pieces
 
 __all__ = ["DropRepeatedLines", "KeepLines"]
 
@@ -38,21 +39,16 @@ class KeepLines(Edit):
         good = pl.lit(True)
         if self.terminal:
             good &= line.str.contains(_TERMINAL) & ~line.str.contains(_ELLIPSIS)
-        if self.min_words:
-            good &= line.str.count_matches(_WORD) >= self.min_words
+        if self.min_words or self.max_word_length is not None:
+            words = facts(lines["line"], ("words", "longest_word"))
+            good &= pl.lit(words["words"] >= self.min_words)
+            if self.max_word_length is not None:
+                good &= pl.lit(words["longest_word"] <= self.max_word_length)
         if self.without:
             good &= ~line.str.contains("(?i)" + "|".join(map(re.escape, self.without)))
-        if self.max_word_length is not None:
-            longest = self.max_word_length
-            far = lines["line"].str.len_chars() > longest
-            over = [any(len(word) > longest for word in text.split()) for text in lines["line"].filter(far)]
-            good &= ~pl.lit(pl.repeat(False, len(lines), eager=True).scatter(far.arg_true(), over))
         kept = lines.filter(~line.str.contains(r"\S") | good).group_by("n", maintain_order=True).agg(line.str.join("\n"))
         out = pl.DataFrame({"n": numbers}).join(kept, on="n", how="left", maintain_order="left")
         return out["line"].fill_null("").str.strip_chars("\n").alias(texts.name)
-
-
-_WORD = r"(?:\p{Han}|[\p{L}\p{N}]+)"
 
 
 class DropRepeatedLines(Edit, Surveyor):
@@ -82,9 +78,9 @@ class DropRepeatedLines(Edit, Surveyor):
         known = finding["line"].to_numpy()
         return TEXT.map_batches(lambda texts: self._without(texts, known), return_dtype=pl.String)
 
-    def _without(self, texts: pl.Series, known: np.ndarray) -> pl.Series:
+    def _without(self, texts: pl.Series, known: Hashes) -> pl.Series:
         rows, hashes = _line_hashes(texts, self.min_characters)
-        hit = np.unique(rows[np.isin(hashes, known)])
+        hit = distinct(rows[np.isin(hashes, known)])
         if not len(hit):
             return texts
         changed = []
@@ -96,14 +92,13 @@ class DropRepeatedLines(Edit, Surveyor):
         return texts.clone().scatter(hit, changed)
 
 
-def _line_hashes(texts: pl.Series, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """The text number and the hash of each line of at least so many characters."""
+def _line_hashes(texts: pl.Series, least: int) -> tuple[Ints, Hashes]:
+    """The text number and the hash of each line of at least so many characters, white space at its ends aside."""
     rows, hashes = [np.empty(0, np.int64)], [np.empty(0, np.uint64)]
     for number, units in pieces(texts):
-        breaks = np.flatnonzero(units.points == 10)
-        starts = np.concatenate([[0], breaks[:-1] + 1])
-        long = breaks - starts >= least
-        starts, ends = starts[long], breaks[long]
+        starts, ends = units.lines()
+        long = ends - starts >= least
+        starts, ends = starts[long], ends[long]
         hashes.append(units.of_points.runs(starts, ends))
         rows.append(number + np.searchsorted(units.borders, ends, side="left") - 1)
     return np.concatenate(rows), np.concatenate(hashes)

@@ -58,6 +58,9 @@ class BlocklistHits(Measure):
             raise ValueError("a blocklist needs files or words; none is shipped")
         return self
 
+    def reads(self) -> list[Path]:
+        return self.files
+
     def value(self) -> pl.Expr:
         """See Measure.
 

@@ -1,13 +1,13 @@
 """A measure's value into its distance from what is usual in the corpus, within each language."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import polars as pl
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from aigc.core.rules.facts import FACTS, facts
 from aigc.core.rules.measures import characters, lines, repetition, words
-from aigc.core.rules.rule import LANGUAGE, Corpus, Measure, Surveyor
+from aigc.core.rules.rule import LANGUAGE, Corpus, Measure, Surveyor, in_language
 
 __all__ = ["Outlier"]
 
@@ -57,6 +57,12 @@ class Outlier(Measure, Surveyor):
             raise ValueError(f"cannot look for outliers of {value!r}; known: {', '.join(_MEASURES)}")
         return value
 
+    @model_validator(mode="after")
+    def _has_no_other_bound(self) -> Self:
+        if self.min is not None or self.max is not None:
+            raise ValueError("the bound of an outlier is z; min and max say nothing here")
+        return self
+
     def bounds(self) -> list[tuple[str, float, str | None]]:
         return [("max", self.z, None)]
 
@@ -81,8 +87,8 @@ class Outlier(Measure, Surveyor):
         )
 
     def by(self, finding: pl.DataFrame) -> pl.Expr:
-        out: pl.Expr = pl.lit(0.0)
+        out: pl.Expr = 0.0 * pl.col("letters")
         for language, median, scale in finding.iter_rows():
-            distance = (_MEASURES[self.of].value() - median).abs() / scale if scale else pl.lit(0.0)
-            out = pl.when(pl.lit(language) == LANGUAGE).then(distance).otherwise(out)
+            distance = (_MEASURES[self.of].value() - median).abs() / scale if scale else 0.0 * pl.col("letters")
+            out = pl.when(in_language(language)).then(distance).otherwise(out)
         return out

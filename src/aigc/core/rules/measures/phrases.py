@@ -1,7 +1,7 @@
 """Measures of fixed phrases: boilerplate that gives a text away."""
 
 import re
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import polars as pl
 from pydantic import Field
@@ -17,7 +17,7 @@ class Phrases(Measure):
     scale: ClassVar[Literal["share", "count", "ratio"]] = "count"
     shorthand: ClassVar[str | None] = "phrases"
 
-    phrases: list[str] = Field(..., min_length=1)
+    phrases: list[Annotated[str, Field(min_length=1)]] = Field(..., min_length=1)
     """what to count, e.g. [lorem ipsum]"""
 
     def value(self) -> pl.Expr:

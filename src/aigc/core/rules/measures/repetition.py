@@ -43,7 +43,7 @@ class DuplicateParagraphCharacters(Measure):
     """Share of characters in paragraphs that stood in the document before."""
 
     def value(self) -> pl.Expr:
-        return share("repeated_paragraphs_characters", "line_characters").clip(upper_bound=1)
+        return share("repeated_paragraphs_characters", "line_characters")
 
 
 class TopNgram(Measure):
@@ -55,7 +55,7 @@ class TopNgram(Measure):
     """words of the n-gram"""
 
     def value(self) -> pl.Expr:
-        return share(f"top_{self.n}gram_characters", "word_characters")
+        return share(f"top_{self.n}gram_characters", "word_characters").clip(upper_bound=1)
 
 
 class DuplicateNgrams(Measure):

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from aigc.core.rules.measures.characters import share
 from aigc.core.rules.rule import Measure
-from aigc.core.rules.units import Units, pieces
+from aigc.core.rules.units import Units, distinct, pieces
 
 __all__ = [
     "AlphabeticWords",
@@ -18,6 +18,7 @@ __all__ = [
     "HashesPerWord",
     "LongestWord",
     "MeanWordLength",
+    "MixedWords",
     "StopWords",
     "UniqueWords",
     "WordEntropy",
@@ -61,6 +62,13 @@ class AlphabeticWords(Measure):
         return share("alphabetic_words", "words")
 
 
+class MixedWords(Measure):
+    """Share of words that hold both letters and digits: few in prose, most in keys and in noise."""
+
+    def value(self) -> pl.Expr:
+        return share("mixed_words", "words")
+
+
 class UniqueWords(Measure):
     """Different words by all words."""
 
@@ -75,7 +83,7 @@ class WordEntropy(Measure):
 
     def value(self) -> pl.Expr:
         words = pl.col("words").clip(lower_bound=1)
-        return words.log() - pl.col("entropy_sum") / words
+        return (words.log() - pl.col("entropy_sum") / words).round(9).abs()  # the order of a sum shows in the last bits
 
 
 class HashesPerWord(Measure):
@@ -118,11 +126,13 @@ class StopWords(Measure):
 
 @lru_cache(maxsize=16)
 def _hashes(words: tuple[str, ...]) -> npt.NDArray[np.uint64]:
-    return np.unique(np.concatenate([units.hashes for _, units in pieces(pl.Series(words, dtype=pl.String))]))
+    return distinct(np.concatenate([units.hashes for _, units in pieces(pl.Series(words, dtype=pl.String))]))
 
 
 def _different(units: Units, words: tuple[str, ...]) -> npt.NDArray[np.int64]:
     wanted = _hashes(words)
+    if not len(wanted):
+        return np.zeros(len(units), np.int64)
     place = np.searchsorted(wanted, units.hashes)
     place[place == len(wanted)] = 0
     hit = np.flatnonzero(wanted[place] == units.hashes)

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import random
 import signal
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import PIPE, CompletedProcess
 from typing import Any
 
 import polars as pl
@@ -18,10 +19,10 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser as HTMLParser
 
 from aigc.cli import main
-from command import Aigc
 
 WORDS = "the river stone of a cloud and paper window garden letter market winter doctor old boat that have with he she".split()
 HAN = "春天来了花园里的都开今天气很好我们去公散步吧他打窗户听着外面雨声"
+COMMAND = [sys.executable, "-m", "aigc", "clean", "p.yaml"]
 Row = dict[str, Any]
 Call = Callable[..., CompletedProcess[str]]
 
@@ -29,11 +30,8 @@ Call = Callable[..., CompletedProcess[str]]
 def rows(count: int = 24, seed: int = 1) -> list[Row]:
     """Documents in turn Chinese and English, d0, d1, ..., of which no two are alike."""
     draw = random.Random(seed)
-
-    def text(number: int) -> str:
-        return " ".join(draw.choices(WORDS, k=60)) + "." if number % 2 else "".join(draw.choices(HAN, k=80)) + "。"
-
-    return [{"id": f"d{i}", "text": text(i), "topic": f"t{i % 3}"} for i in range(count)]
+    texts = (" ".join(draw.choices(WORDS, k=60)) + "." if i % 2 else "".join(draw.choices(HAN, k=80)) + "。" for i in range(count))
+    return [{"id": f"d{i}", "text": text, "topic": f"t{i % 3}"} for i, text in enumerate(texts)]
 
 
 def lines(of: Sequence[Row]) -> str:
@@ -87,8 +85,7 @@ def report(folder: Path, name: str = "p") -> dict[str, Any]:
     assert found["read"] == found["kept"] + found["dropped"] + found["failed"]
     assert sum(one["kept"] for one in found["languages"].values()) == found["kept"]
     assert sum(one["dropped"] for one in found["languages"].values()) == found["dropped"]
-    text = page_text(here / "report.html")
-    assert name in text and f"{found['kept']:,}" in text
+    assert f"{found['kept']:,}" in page_text(here / "report.html")
     assert not (here / "work").exists()
     return found
 
@@ -114,8 +111,7 @@ def written(path: Path) -> None:
         ".tsv": lambda: table.write_csv(path, separator="\t"),
         ".parquet": lambda: table.write_parquet(path),
         ".arrow": lambda: table.write_ipc(path),
-        ".txt": lambda: path.write_text("\n\n".join(texts), "utf-8"),
-        ".md": lambda: path.write_text("\n\n".join(texts), "utf-8"),
+        **dict.fromkeys((".txt", ".md"), lambda: path.write_text("\n\n".join(texts), "utf-8")),
         ".html": lambda: path.write_text("".join(f"<p>{text}</p>" for text in texts), "utf-8"),
     }
     write[path.suffix]()
@@ -137,10 +133,8 @@ def test_every_format(here: Call, project: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("rules", "said"),
     [
-        ("[whitespac]", "no rule is called 'whitespac'; the nearest is whitespace"),
         ("[word: {min: 3}]", "no rule is called 'word'; the nearest is words"),
         ("[preset: gophr]", "no preset is called 'gophr'; the nearest is gopher"),
-        ("[preset: zzz]", "no preset is called 'zzz'; known: default, gopher"),
         ("[words: {mim: 3}]", "words.mim: unknown key; the nearest is clean.rules.0.words.min"),
         ("[words: {min: {fr: 3}}]", "words.min.fr: unknown key; known here: en, zh"),
     ],
@@ -239,6 +233,7 @@ def test_a_preset_of_another_language_is_warned_of(here: Call, project: Path) ->
 
 
 def test_a_dry_run_leaves_only_its_page(here: Call, project: Path) -> None:
+    assert "a dry run on 24 rows" in worked(here("clean", "p.yaml", "--sample", "1000")), "the corpus has no more"
     assert "a dry run on 5 rows; see runs/p/clean-sample/report.html" in worked(here("clean", "p.yaml", "--sample", "5"))
     assert [path.name for path in (project / "runs/p").iterdir()] == ["clean-sample"]
     assert [path.name for path in (project / "runs/p/clean-sample").iterdir()] == ["report.html"]
@@ -255,25 +250,9 @@ def test_a_dry_run_takes_the_same_rows_in_any_order(here: Call, project: Path) -
     assert pages[0] == pages[1]
 
 
-def test_a_sample_larger_than_the_corpus_is_the_corpus(here: Call, project: Path) -> None:
-    assert "a dry run on 24 rows" in worked(here("clean", "p.yaml", "--sample", "1000"))
-    assert "Invalid value for '--sample'" in here("clean", "p.yaml", "--sample", "0").stderr
-
-
-def test_a_dry_run_spares_a_finished_stage(here: Call, project: Path) -> None:
-    worked(here("clean", "p.yaml"))
-    before = {path.name: path.read_bytes() for path in (project / "runs/p/clean").iterdir()}
-    worked(here("clean", "p.yaml", "--sample", "3", "clean.rules=[]"))
-    assert {path.name: path.read_bytes() for path in (project / "runs/p/clean").iterdir()} == before
-
-
 def test_explain(here: Call, project: Path) -> None:
     given = rows()
-    given += [
-        given[1] | {"id": "copy"},
-        {"id": "short", "text": "短"},
-        given[0] | {"id": "tagged", "text": f"<p>{given[2]['text']}</p>"},
-    ]
+    given += [given[1] | {"id": "copy"}, {"id": "short", "text": "短"}, {"id": "tagged", "text": f"<p>{rows(3, 2)[2]['text']}</p>"}]
     (project / "in.jsonl").write_text(lines(given), "utf-8")
     worked(here("clean", "p.yaml"))
     said = {name: here("clean", "p.yaml", "--explain", name) for name in ("d3", "d1", "short", "tagged")}
@@ -286,44 +265,30 @@ def test_explain(here: Call, project: Path) -> None:
 
 @pytest.mark.parametrize(("name", "hint"), [("d99", "; did you mean d9?"), ("zzz", "")])
 def test_explain_an_unknown_id(here: Call, project: Path, name: str, hint: str) -> None:
+    assert "there is no finished clean stage; run `aigc clean`" in refused(here("clean", "p.yaml", "--explain", name), 1)
     worked(here("clean", "p.yaml", "clean.rules=[]"))
     message = refused(here("clean", "p.yaml", "--explain", name), 1)
     assert message.endswith(f"{name}: no such document in runs/p/clean/ledger.parquet{hint}\n")
 
 
-def test_explain_before_clean(here: Call, project: Path) -> None:
-    assert "there is no finished clean stage; run `aigc clean`" in refused(here("clean", "p.yaml", "--explain", "d1"), 1)
-
-
 def test_explain_into_a_closed_pipe(here: Call, project: Path) -> None:
     worked(here("clean", "p.yaml", "clean.rules=[]"))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "aigc", "clean", "p.yaml", "--explain", "d1"],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-    assert process.stdout is not None
-    process.stdout.close()
-    assert process.stderr is not None
-    told = process.stderr.read()
-    process.stderr.close()
-    assert process.wait(30) == 0, told
-    assert b"Traceback" not in told
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*COMMAND, "--explain", "d1"], cwd=project, stdout=write, stderr=PIPE, timeout=60, check=False)
+    os.close(write)
+    assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
 
 
 def test_ctrl_c_in_the_middle(project: Path) -> None:
     (project / "in.jsonl").write_text(lines(rows(20_000)), "utf-8")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "aigc", "clean", "p.yaml"],
-        cwd=project,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL) and None,
-    )
-    first = project / "runs/p/.clean.partial/work/0/000000.arrow"
+
+    def heed_ctrl_c() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell starts background jobs, maybe pytest, with SIGINT ignored
+
+    process = subprocess.Popen(COMMAND, cwd=project, stderr=PIPE, text=True, preexec_fn=heed_ctrl_c)
     deadline = time.monotonic() + 60
-    while not first.exists():
+    while not (project / "runs/p/.clean.partial/work/0/000000.arrow").exists():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -134,7 +134,9 @@ def test_the_error_of_a_task_arrives_from_ray_as_it_was_raised(
 def test_clean_on_ray_writes_what_one_machine_writes(tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="ray is not installed")
     pytest.importorskip("daft", reason="daft is not installed")
-    rows = [{"id": f"d{i}", "text": text, "topic": f"t{i % 3}"} for i, text in enumerate(texts(60, units=60))]
+    rows: list[dict[str, object]] = [
+        {"id": f"d{i}", "text": text, "topic": f"t{i % 3}"} for i, text in enumerate(texts(60, units=60))
+    ]
     rows += [row | {"id": f"{row['id']}-copy"} for row in rows[:9]]
     rows += [row | {"id": f"{row['id']}-near", "text": f"{row['text']} 再见 bye"} for row in rows[9:18]]
     rows += [row | {"id": f"{row['id']}-tagged", "text": f"<p>{row['text']}</p>", "n": i} for i, row in enumerate(rows[18:27])]

@@ -164,10 +164,8 @@ _GROUPS: dict[str, tuple[Callable[[Units], Numbers], tuple[str, ...]]] = {
     ),
     "marks": (_marks, ("hashes", "ellipses", "braces", "sentences")),
     "vocabulary": (repetition.vocabulary, ("unique_words", "entropy_sum")),
-    "ngrams": (
-        repetition.repeated_ngrams,
-        (*(f"top_{n}gram_characters" for n in (2, 3, 4)), *(f"repeated_{n}gram_characters" for n in range(5, 11))),
-    ),
+    "top n-grams": (repetition.top_ngrams, tuple(f"top_{n}gram_characters" for n in (2, 3, 4))),
+    "repeated n-grams": (repetition.repeated_ngrams, tuple(f"repeated_{n}gram_characters" for n in range(5, 11))),
 }
 
 FACTS = {name: group for group, (_, names) in _GROUPS.items() for name in names}

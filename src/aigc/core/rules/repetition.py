@@ -3,6 +3,7 @@
 Only true repeats count: an n-gram, a line or a paragraph that stands once in a document repeats nothing.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from aigc.core.rules.units import Hashes, Ints, Units, mixed
 
-__all__ = ["repeated_ngrams", "repeated_runs", "vocabulary"]
+__all__ = ["repeated_ngrams", "repeated_runs", "top_ngrams", "vocabulary"]
 
 _MOST_BITS = 20
 
@@ -52,44 +53,56 @@ def repeated_runs(
     }  # fmt: skip
 
 
-def repeated_ngrams(units: Units) -> dict[str, npt.NDArray[np.int64]]:
-    """Characters in n-grams of words that a document repeats. Source: Gopher (Rae et al. 2021), table A1.
+def top_ngrams(units: Units) -> dict[str, Ints]:
+    """Characters of the n-gram of words that takes most of them, of those that a document has twice or more, for n of 2 to 4.
 
-    For n of 2 to 4 the n-gram that takes most characters, of those that occur twice or more; for n of 5 to 10 the characters of all
-    repeats, the first occurrence not counted and no character twice. An n-gram can only repeat where its first n - 1 words
-    do, so the long ones cost little.
+    Source: Gopher (Rae et al. 2021), table A1.
     """
-    size = len(units)
-    lengths = np.concatenate([[0], np.cumsum(units.ends - units.starts)])
-    document = units.document
-    last = units.first[1:][document]  # one behind the last unit of the document
+    found = {}
+    for n, places, group in _repeating(units, range(2, 5)):
+        counts = np.bincount(group)
+        characters = (units.sizes[places + n] - units.sizes[places]) * counts[group] if len(places) else places
+        top = np.zeros(len(units), np.int64)
+        np.maximum.at(top, units.document[places], characters)
+        found[f"top_{n}gram_characters"] = top
+    return found
+
+
+def repeated_ngrams(units: Units) -> dict[str, Ints]:
+    """Characters in n-grams of words that a document had before, no character twice, for n of 5 to 10.
+
+    Source: Gopher (Rae et al. 2021), table A1; the first occurrence does not count, as in datatrove's filter.
+    """
+    found = {}
+    for n, places, group in _repeating(units, range(5, 11)):
+        again = places[np.concatenate([[False], group[1:] == group[:-1]])[: len(places)]]
+        edges = np.zeros(len(units.starts) + 1, np.int64)
+        np.add.at(edges, again, 1)
+        np.subtract.at(edges, again + n, 1)
+        covered = np.flatnonzero(np.cumsum(edges[:-1]) > 0)
+        characters = (units.sizes[1:] - units.sizes[:-1])[covered]
+        found[f"repeated_{n}gram_characters"] = np.bincount(
+            units.document[covered], weights=characters, minlength=len(units)
+        ).astype(np.int64)
+    return found
+
+
+def _repeating(units: Units, sizes: range) -> Iterator[tuple[int, Ints, Ints]]:
+    """For each n the places where an n-gram begins that its document has twice or more, and the group of each.
+
+    An n-gram can only repeat where its first and its last n - 1 words do, so all but the shortest cost little.
+    """
+    last = units.first[1:][units.document]  # one behind the last unit of the document
     places = np.arange(len(units.starts))
-    found: dict[str, npt.NDArray[np.int64]] = {}
-    for n in range(2, 11):
+    for n in sizes:
         places = places[places + n <= last[places]]
-        keys = _keys(units.of_units.runs(places, places + n), document[places])
-        chosen, group = _groups(keys)
+        chosen, group = _groups(_keys(units.of_units.runs(places, places + n), units.document[places]))
         places = places[chosen]
-        if n <= 4:
-            counts = np.bincount(group)
-            characters = (lengths[places + n] - lengths[places]) * counts[group] if len(places) else places
-            top = np.zeros(size, np.int64)
-            np.maximum.at(top, document[places], characters)
-            found[f"top_{n}gram_characters"] = top
-        else:
-            again = places[np.concatenate([[False], group[1:] == group[:-1]])[: len(places)]]
-            edges = np.zeros(len(units.starts) + 1, np.int64)
-            np.add.at(edges, again, 1)
-            np.subtract.at(edges, again + n, 1)
-            covered = np.flatnonzero(np.cumsum(edges[:-1]) > 0)
-            found[f"repeated_{n}gram_characters"] = np.bincount(
-                document[covered], weights=(lengths[1:] - lengths[:-1])[covered], minlength=size
-            ).astype(np.int64)
-        places = np.sort(places)
+        yield n, places, group
         follows = np.zeros(len(units.starts) + 1, bool)
         follows[places] = True
+        places = np.sort(places)
         places = places[follows[places + 1]]
-    return found
 
 
 def vocabulary(units: Units) -> dict[str, npt.NDArray[Any]]:

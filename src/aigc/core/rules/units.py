@@ -184,6 +184,11 @@ class Units:
         return prefix_sums(self.hashes, _Q)
 
     @cached_property
+    def sizes(self) -> Ints:
+        """Code points in the units before each: unit j to k - 1 have sizes[k] - sizes[j]."""
+        return np.concatenate([[0], np.cumsum(self.ends - self.starts)])
+
+    @cached_property
     def document(self) -> Ints:
         """The document of each unit."""
         return np.repeat(np.arange(len(self)), np.diff(self.first))

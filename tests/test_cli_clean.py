@@ -185,7 +185,6 @@ def test_a_column_named_cluster_is_not_lost(here: Call, project: Path) -> None:
     assert set(documents(project)["cluster"]) == {"mine"}
 
 
-@pytest.mark.xfail(strict=True, reason="passes.py: a column `aigc:language` of the input is taken for ours, and lost")
 def test_a_column_named_like_our_hidden_one_is_not_lost(here: Call, project: Path) -> None:
     (project / "in.jsonl").write_text(lines([row | {"aigc:language": "mine"} for row in rows()]), "utf-8")
     worked(here("clean", "p.yaml"))

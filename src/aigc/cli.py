@@ -100,6 +100,8 @@ def clean(
       aigc clean configs/news.yaml --sample 2000
       aigc clean configs/news.yaml --explain news-0017
     """
+    if explain is not None and sample is not None:
+        raise typer.BadParameter("--sample makes a report, --explain reads one: use one of them")
     if explain is not None:
         _stage("explain", file, overrides, document=explain)
     else:

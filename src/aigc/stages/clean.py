@@ -66,6 +66,7 @@ def _cleaned(project: Project, section: Clean, files: list[Path], folder: Path, 
             folder=folder,
             max_failed=section.max_failed,
             engine=engine_of(section.engine),
+            may_be_empty=sample is not None,
             source=", ".join("stdin" if path == STDIN else str(path) for path in files[:3]),
         )
     report = report_of(account, renamed_ids=reader.renamed_ids, warn_share=section.warn_share, sample=sample)

@@ -22,8 +22,9 @@ def run(project: Project, *, document: str) -> None:
     rows = ledger.filter(pl.col("id") == document).collect()
     if not len(rows):
         ids = ledger.filter(pl.col("verdict") == "read").select("id").head(100_000).collect()["id"]
-        near = difflib.get_close_matches(document, ids, 1, 0.8)
-        raise AigcError(f"{document}: no such document in {folder}/ledger.parquet" + (f"; did you mean {near[0]}?" if near else ""))
+        near = difflib.get_close_matches(document, ids, 1, 0.5)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise AigcError(f"{document!r}: no such document in {folder}/ledger.parquet{hint}")
     for row in rows.iter_rows(named=True):
         print(_sentence(row))
     texts = pl.scan_parquet(folder / "documents-*.parquet").filter(pl.col("id") == document).select("text").collect()["text"]

@@ -122,7 +122,6 @@ def test_ray_takes_tasks_in_rounds(ray_engine: Engine, monkeypatch: pytest.Monke
     assert list(results) == [-1, -2, -3, -4, -5, -6]
 
 
-@pytest.mark.xfail(strict=True, reason=ARRIVES_WRAPPED)
 @pytest.mark.parametrize(("function", "task", "error"), [(expand, ["nothing.jsonl"], AigcError), (operator.neg, "x", TypeError)])
 def test_the_error_of_a_task_arrives_from_ray_as_it_was_raised(
     ray_engine: Engine, function: Callable[[object], object], task: object, error: type[Exception]

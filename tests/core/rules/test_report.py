@@ -138,7 +138,6 @@ def test_clusters_are_those_of_the_ledger(whole: tuple[dict[str, Any], pl.DataFr
             assert all(texts[keeper] for keeper in texts if keeper in kept), "the reader sees what was repeated"
 
 
-@pytest.mark.xfail(strict=True, reason="corpus.py: the text of a keeper that a later rule dropped is not looked up")
 def test_a_keeper_that_was_dropped_later_is_shown_as_well() -> None:
     text = "今天天气很好，我们一起去公园散步，然后回家做饭，晚上再看一本书。"
     documents = pl.DataFrame({"id": ["a", "b", "c"], "text": [text, text, text + "真好。"]})
@@ -186,7 +185,6 @@ def test_only_the_first_failures_are_shown_but_all_are_counted() -> None:
     assert [one["origin"] for one in report["failures"]] == [f"in.jsonl:{i}" for i in range(10)]
 
 
-@pytest.mark.xfail(strict=True, reason="report.py: values of one count stand in the order in which they were met")
 def test_values_of_one_count_have_an_order_of_their_own() -> None:
     documents = pl.DataFrame({"id": ["a", "b"], "text": ["one", "two"], "topic": ["x", "y"]})
     here, there = (reported(batches_of(one, 1), [])[0]["columns"]["topic"] for one in (documents, documents[::-1]))

@@ -6,9 +6,12 @@ Ray and is pinned exactly, for its API moves within 0.7.
 
 import os
 import pickle
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
 from typing import Literal, Protocol, TypeVar
 
@@ -62,20 +65,44 @@ def _ray(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[
     except ImportError as error:
         raise AigcError(f"clean.engine: ray needs {error.name}: pip install 'aigc[ray]'") from None
     if not ray.is_initialized():
-        ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level="error")
+        with _no_signals():
+            ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level="error")
     daft.set_runner_ray(noop_if_initialized=True)
     code = pickle.dumps(function)
 
     @daft.func(return_dtype=daft.DataType.binary())
     def run(task: bytes) -> bytes:
-        return pickle.dumps(pickle.loads(code)(pickle.loads(task)))
+        try:
+            return pickle.dumps((True, pickle.loads(code)(pickle.loads(task))))
+        except Exception as error:  # noqa: BLE001  (raised again on the driver; Daft and Ray would wrap it)
+            return pickle.dumps((False, error))
 
     source = iter(tasks)
     while batch := [pickle.dumps(task) for task in islice(source, ROUND)]:
         frame = daft.from_pydict({"number": list(range(len(batch))), "task": batch}).into_partitions(min(len(batch), 64))
         done = frame.with_column("result", run(daft.col("task"))).select("number", "result").sort("number").to_pydict()
-        for result in done["result"]:
-            yield pickle.loads(result)
+        for answer in done["result"]:
+            good, result = pickle.loads(answer)
+            if not good:
+                raise result
+            yield result
+
+
+@contextmanager
+def _no_signals() -> Iterator[None]:
+    """Put a stop off until the end: Ray's start does not survive one."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+    before = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if caught:
+        signal.raise_signal(caught[0])
 
 
 def engine_of(name: EngineName) -> Engine:

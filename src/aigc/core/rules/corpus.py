@@ -4,11 +4,12 @@ The rules run in passes. A pass takes each batch, on its own, through the rules 
 documents; between two passes that rule concludes from what it noted of each batch. What lies between is on disk.
 """
 
+import heapq
 import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -19,7 +20,7 @@ from aigc.core.documents.tables import TableWriter, common_schema, fitted
 from aigc.core.rules import ledger
 from aigc.core.rules.passes import LANGUAGE_COLUMN, Done, Task, work
 from aigc.core.rules.rule import Corpus, Duplicates, Rule, Surveyor
-from aigc.core.rules.steps import StepCount
+from aigc.core.rules.steps import CUT, EXAMPLES, StepCount, order_of
 from aigc.core.rules.table import name_of
 from aigc.errors import AigcError
 
@@ -28,6 +29,16 @@ __all__ = ["Account", "clean_corpus"]
 FEW = 100  # rows of which a share says nothing: up to here `max_failed` is judged at the end
 ROLLED_UP = ("source", "license", "licence", "topic")  # columns whose values are counted
 FIRST_FAILURES = 10
+SHOWN = 5  # clusters
+MANY = 10_000  # values of a column that are told apart
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """What a duplicates rule found to be one."""
+
+    count: int
+    largest: dict[str, int]  # documents in the cluster of each keeper
 
 
 @dataclass
@@ -45,7 +56,7 @@ class Account:
     languages_kept: Counter[str] = field(default_factory=Counter)
     fields: list[str] = field(default_factory=list)
     steps: list[StepCount] = field(default_factory=list)
-    clusters: dict[int, dict[str, int]] = field(default_factory=dict)  # by rule: documents in the cluster of each keeper
+    clusters: dict[int, "Clusters"] = field(default_factory=dict)  # of each rule by its place
     columns: dict[str, Counter[str]] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)  # of keepers that examples name
@@ -83,6 +94,7 @@ def clean_corpus(
     max_failed: float,
     engine: Engine = local,
     source: str = "input",
+    may_be_empty: bool = False,
 ) -> Account:
     """Apply rules to batches and write documents-*.parquet, ledger.parquet and failed.jsonl into `folder`.
 
@@ -90,12 +102,13 @@ def clean_corpus(
         max_failed: the share of broken rows above which the run stops.
         engine: who carries the batches.
         source: what to call the input where it has no rows.
+        may_be_empty: nothing kept is no error.
 
     Raises:
         AigcError: there are no rows, too many are broken, nothing was kept, or rows do not add up.
     """
     account = Account(rules)
-    desk = folder / "work"
+    desk = (folder / "work").resolve()  # a worker may stand elsewhere
     desk.mkdir()
     book = _Book(folder)
     with book.table, book.failed:
@@ -112,14 +125,11 @@ def clean_corpus(
                 Task(source, here / f"{i:06d}.arrow", tuple(of_pass), finding[i] if number else None, surveyor)
                 for i, source in enumerate(sources)
             )
-            done = _worked(tasks, engine, book)
+            done = _worked(tasks, engine, book, account, len(of_pass), first=number == 0)
             if number == 0:
                 _judge_failures(book.tally, account, max_failed)
                 if not account.read:
                     raise AigcError(f"{source}: no rows; there is nothing to clean")
-                for one in done:
-                    account.languages_read.update(one.languages)
-            _add_steps(account, done, len(of_pass))
             parts = [one.target for one in done]
             if surveyor is not None:
                 finding = _concluded(surveyor, parts, [one.rows for one in done], account, len(account.steps))
@@ -130,9 +140,12 @@ def clean_corpus(
     account.dropped_by = _in_order(book.tally.dropped, rules)
     if not book.tally.balanced(account.read):
         raise AigcError(f"rows do not add up, which is a fault of aigc: {account.read} read, {verdicts}")
-    if not account.kept:
+    if not account.kept and not may_be_empty:
         worst = max(book.tally.dropped.items(), key=lambda item: item[1], default=("", 0))
-        raise AigcError(f"no document was kept of {account.read:,} rows read; most went by the rule {worst[0]!r} ({worst[1]:,})")
+        by = {name_of(rule): f" of the preset {rule.preset}" for rule in rules if rule.preset}.get(worst[0], "")
+        raise AigcError(
+            f"no document was kept of {account.read:,} rows read; most went by the rule {worst[0]!r}{by} ({worst[1]:,})"
+        )
     return account
 
 
@@ -148,14 +161,18 @@ def _incoming(batches: Iterable[Batch], desk: Path, book: _Book, account: Accoun
         if len(batch.documents):
             account.characters_read += int(batch.documents["text"].str.len_chars().sum())
             path = desk / f"{number:06d}.arrow"
-            batch.documents.write_ipc(path, compression="uncompressed")
+            documents = batch.documents
+            if LANGUAGE_COLUMN in documents.columns:
+                documents = documents.rename({LANGUAGE_COLUMN: f"original_{LANGUAGE_COLUMN}"})
+            documents.write_ipc(path, compression="uncompressed")
             number += 1
             yield path
 
 
-def _worked(tasks: Iterable[Task], engine: Engine, book: _Book) -> list[Done]:
-    """All tasks of a pass; what each read is removed, and its ledger taken over, in order."""
+def _worked(tasks: Iterable[Task], engine: Engine, book: _Book, account: Account, rules: int, *, first: bool) -> list[Done]:
+    """All tasks of a pass; what each read is removed, and its ledger and its counts are taken over, in order."""
     done = []
+    totals = [StepCount() for _ in range(rules)]
     sources: dict[Path, Path] = {}
 
     def noted() -> Iterator[Task]:
@@ -169,16 +186,13 @@ def _worked(tasks: Iterable[Task], engine: Engine, book: _Book) -> list[Done]:
         entries.unlink()
         sources[one.target].unlink()
         sources[one.target].with_suffix(".survey").unlink(missing_ok=True)
-        done.append(one)
-    return done
-
-
-def _add_steps(account: Account, done: Sequence[Done], rules: int) -> None:
-    totals = [StepCount() for _ in range(rules)]
-    for one in done:
         for total, count in zip(totals, one.steps, strict=True):
             total.add(count)
+        if first:
+            account.languages_read.update(one.languages)
+        done.append(replace(one, steps=[]))
     account.steps += totals
+    return done
 
 
 def _concluded(
@@ -189,11 +203,19 @@ def _concluded(
     def frames() -> Iterator[pl.DataFrame]:
         return (pl.read_ipc(part, columns=["id", "text"]) for part in parts)
 
-    found = surveyor.conclude(Corpus([part.with_suffix(".survey") for part in parts], frames)) if parts else pl.DataFrame()
+    corpus = Corpus([part.with_suffix(".survey") for part in parts], frames, parts[0].parent if parts else None)
+    found = surveyor.conclude(corpus) if parts else pl.DataFrame()
     if not isinstance(surveyor, Duplicates) or not parts:
         return [found] * len(parts)
     if surveyor.inside:
-        account.clusters[place] = {keeper: count + 1 for keeper, count in found["keeper"].value_counts().iter_rows()}
+        sizes = found["keeper"].value_counts(name="size").sort("size", "keeper", descending=[True, False])
+        largest = {keeper: size + 1 for keeper, size in sizes.head(SHOWN).iter_rows()}
+        account.clusters[place] = Clusters(len(sizes), largest)
+        gone = zip(corpus.column("id").gather(found["row"]), found["keeper"], strict=True)
+        examples = heapq.nsmallest(EXAMPLES, gone, key=lambda pair: order_of(pair[0]))
+        shown = [*largest, *(keeper for _, keeper in examples)]
+        for frame in frames():
+            account.texts |= dict(frame.filter(pl.col("id").is_in(shown)).select("id", pl.col("text").str.head(CUT)).iter_rows())
     cut: list[pl.DataFrame | None] = []
     start = 0
     for count in rows:
@@ -212,14 +234,11 @@ def _concluded(
 
 
 def _write_documents(done: Sequence[Done], folder: Path, book: _Book, account: Account) -> None:
-    wanted = {e["keeper"] for step in account.steps for _, e in step.examples if e.get("keeper")}
-    wanted |= {keeper for sizes in account.clusters.values() for keeper in sorted(sizes, key=lambda k: (-sizes[k], k))[:5]}
     schema = common_schema({k: v for k, v in one.schema.items() if k != LANGUAGE_COLUMN} for one in done)
     with TableWriter(folder, "documents", schema) as kept:
         for one in done:
             frame = pl.read_ipc(one.target)
             account.languages_kept.update(dict(frame[LANGUAGE_COLUMN].value_counts().iter_rows()))
-            account.texts |= dict(frame.filter(pl.col("id").is_in(wanted)).select("id", "text").iter_rows())
             frame = fitted(frame, schema)
             kept.write(frame)
             book.write(ledger.rows(frame["id"], "kept"))
@@ -227,7 +246,9 @@ def _write_documents(done: Sequence[Done], folder: Path, book: _Book, account: A
             for name in ROLLED_UP:
                 if name in frame.columns:
                     values = frame[name].cast(pl.String, strict=False).fill_null("").value_counts()
-                    account.columns.setdefault(name, Counter()).update(dict(values.iter_rows()))
+                    counts = account.columns.setdefault(name, Counter())
+                    for value, number in values.sort(name).iter_rows():
+                        counts[value if value in counts or len(counts) < MANY else "…"] += number
             one.target.unlink()
     account.fields = list(schema)
 

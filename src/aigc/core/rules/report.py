@@ -5,12 +5,12 @@ from typing import Any
 
 from aigc.core.rules.corpus import Account
 from aigc.core.rules.rule import Measure
-from aigc.core.rules.steps import CUT, LANGUAGES
+from aigc.core.rules.steps import LANGUAGES
 
 __all__ = ["report_of"]
 
 VALUES = 20  # of a column, the commonest
-LARGEST = 5  # clusters shown
+FEW = 20  # documents of which a share says nothing
 
 
 def report_of(account: Account, *, renamed_ids: int, warn_share: float, sample: int | None = None) -> dict[str, Any]:
@@ -39,11 +39,19 @@ def report_of(account: Account, *, renamed_ids: int, warn_share: float, sample: 
             if account.languages_read[language]
         },
         "steps": _steps(account),
-        "columns": {name: dict(counts.most_common(VALUES)) for name, counts in account.columns.items()},
+        "columns": {
+            name: dict(sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:VALUES])
+            for name, counts in account.columns.items()
+        },
         "failures": [{"origin": failure.origin, "reason": failure.reason} for failure in account.failures],
         "warnings": _warnings(account, warn_share),
         "sample": sample,
     }
+
+
+def _commonest(counts: Counter[str]) -> dict[str, int]:
+    """The largest counts; of equal ones those whose names come first."""
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:VALUES])
 
 
 def _steps(account: Account) -> list[dict[str, Any]]:
@@ -51,14 +59,15 @@ def _steps(account: Account) -> list[dict[str, Any]]:
     for place, (rule, count) in enumerate(zip(account.rules, account.steps, strict=True)):
         step = count.told(rule)
         if place in account.clusters:
-            sizes = account.clusters[place]
-            largest = sorted(sizes, key=lambda keeper: (-sizes[keeper], keeper))[:LARGEST]
+            clusters = account.clusters[place]
             step["clusters"] = {
-                "count": len(sizes),
-                "largest": [{"keeper": k, "size": sizes[k], "text": account.texts.get(k, "")[:CUT]} for k in largest],
+                "count": clusters.count,
+                "largest": [
+                    {"keeper": name, "size": size, "text": account.texts.get(name, "")} for name, size in clusters.largest.items()
+                ],
             }
             for example in step["examples"]:
-                example["keeper_text"] = account.texts.get(example["keeper"], "")[:CUT]
+                example["keeper_text"] = account.texts.get(example["keeper"], "")
         steps.append(step)
     return steps
 
@@ -76,5 +85,5 @@ def _warnings(account: Account, warn_share: float) -> list[str]:
         f"({hit[language]:,} of {seen[preset][language]:,} documents); is it meant for that language?"
         for preset, hit in dropped.items()
         for language in LANGUAGES
-        if hit[language] > warn_share * seen[preset][language]
+        if hit[language] > warn_share * seen[preset][language] and seen[preset][language] >= FEW
     ]

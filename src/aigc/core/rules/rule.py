@@ -85,6 +85,7 @@ class Corpus:
 
     surveys: Sequence[Path]  # an Arrow file for each batch
     frames: Callable[[], Iterator[pl.DataFrame]]  # the documents themselves, for those few that need another look
+    folder: Path | None = None  # room for temporary files
 
     def column(self, name: str) -> pl.Series:
         """One column of all surveys."""

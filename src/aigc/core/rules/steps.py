@@ -1,6 +1,7 @@
 """What each rule did, counted and with examples: from batches, added up, into the steps of a report."""
 
 import hashlib
+import heapq
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -14,7 +15,7 @@ from aigc.core.rules.apply import Step
 from aigc.core.rules.rule import Duplicates, Edit, Measure, Rule, said
 from aigc.core.rules.table import name_of
 
-__all__ = ["LANGUAGES", "StepCount", "count_step", "examples_of"]
+__all__ = ["LANGUAGES", "StepCount", "count_step", "examples_of", "order_of"]
 
 LANGUAGES = ("en", "zh")
 EXAMPLES = 3
@@ -103,11 +104,16 @@ def count_step(step: Step, language: pl.Series) -> StepCount:
     return count
 
 
+def order_of(name: str) -> bytes:
+    """What decides which documents are shown as examples: the same whatever the batches."""
+    return hashlib.blake2b(name.encode(), digest_size=8).digest()
+
+
 def examples_of(step: Step) -> list[tuple[bytes, Example]]:
     """A few documents that the rule changed or dropped, the same whatever the batches."""
     rows = step.hit.arg_true().to_list()
     ids = step.seen["id"]
-    chosen = sorted((hashlib.blake2b(ids[row].encode(), digest_size=8).digest(), row) for row in rows)[:EXAMPLES]
+    chosen = heapq.nsmallest(EXAMPLES, ((order_of(ids[row]), row) for row in rows))
     return [(key, _example(step, row)) for key, row in chosen]
 
 

@@ -50,7 +50,8 @@ def cluster(documents: Documents, pairs: pl.DataFrame, *, group_by: Sequence[str
     """
     links = [_links(pl.Series(documents.hashes)), pairs.select(pl.col("a", "b").cast(pl.Int64))]
     if documents.cluster_field is not None:
-        links.append(_links(documents.labels(documents.cluster_field)))
+        labels = documents.labels(documents.cluster_field)
+        links += [_links(labels), _pointers(labels, documents.ids)]
     groups = {name: documents.labels(name) for name in group_by}
     links += map(_links, groups.values())
     roots = components(pl.concat(links).unique(maintain_order=True), len(documents))
@@ -70,6 +71,14 @@ def cluster(documents: Documents, pairs: pl.DataFrame, *, group_by: Sequence[str
         has_value[members] = True
         keys = np.where(has_value, by_value, keys)
     return Clusters(of, keys, np.bincount(of, minlength=count).astype(np.int64))
+
+
+def _pointers(labels: pl.Series, ids: pl.Series) -> pl.DataFrame:
+    """Each row with the document whose id is its label: clean calls a cluster by the document that stays."""
+    rows = pl.DataFrame({"id": labels}).with_row_index("a").drop_nulls()
+    named = pl.DataFrame({"id": ids}).with_row_index("b")
+    linked = rows.join(named, on="id").filter(pl.col("a") != pl.col("b"))
+    return linked.select(pl.col("a", "b").cast(pl.Int64))
 
 
 def _links(labels: pl.Series) -> pl.DataFrame:

@@ -53,7 +53,7 @@ class Contained(Duplicates):
         rank[order.to_numpy()] = np.arange(len(ids))
         rows, others = self._candidates(corpus, rank)
         texts = (frame["text"] for frame in corpus.frames())
-        with stored_sets(texts, distinct(np.concatenate([rows, others])), self.ngram) as sets:
+        with stored_sets(texts, distinct(np.concatenate([rows, others])), self.ngram, corpus.folder) as sets:
             inside = sets.containments(rows, others) >= self.share
             rows, others = rows[inside], others[inside]
             top = np.arange(len(ids))

@@ -46,7 +46,7 @@ class NearDuplicates(Duplicates):
         a, b = (order.to_numpy()[rows].astype(np.int64) for rows in found)
         texts = (frame["text"] for frame in corpus.frames())
         ids, lengths, redacted = (corpus.column(name) for name in ("id", "length", "redacted"))
-        with stored_sets(texts, distinct(np.concatenate([a, b])), self.ngram) as sets:
+        with stored_sets(texts, distinct(np.concatenate([a, b])), self.ngram, corpus.folder) as sets:
             component = linked(a, b, sets, similarity=self.similarity, rows=len(ids))
             return _keepers(component, sets, ids, lengths, redacted)
 

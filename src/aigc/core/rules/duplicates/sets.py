@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import IO
 
 import numpy as np
@@ -81,11 +82,12 @@ def set_of(hashes: Hashes, offsets: Ints) -> tuple[Hashes, Ints]:
 
 
 @contextmanager
-def stored_sets(texts: Iterable[pl.Series], rows: Ints, ngram: int) -> Iterator[Sets]:
+def stored_sets(texts: Iterable[pl.Series], rows: Ints, ngram: int, folder: Path | None = None) -> Iterator[Sets]:
     """The sets of some rows, taken in one walk through all texts.
 
     Args:
         rows: sorted row numbers over all texts.
+        folder: where they lie if they are too many for memory; by default the system's for temporary files.
     """
 
     def wanted() -> Iterator[pl.Series]:
@@ -96,7 +98,7 @@ def stored_sets(texts: Iterable[pl.Series], rows: Ints, ngram: int) -> Iterator[
             if len(here):
                 yield series.gather(here)
 
-    with tempfile.TemporaryFile() as file:
+    with tempfile.TemporaryFile(dir=folder) as file:
         held: list[Hashes] = []
         sizes: list[Ints] = [np.zeros(1, np.int64)]
         size = 0

@@ -225,7 +225,7 @@ def test_two_rules_of_one_name(here: Call, project: Path) -> None:
 
 def test_a_preset_of_another_language_is_warned_of(here: Call, project: Path) -> None:
     done = worked(here("clean", "p.yaml", "clean.rules=[preset: gopher]"))
-    assert "warning: the preset gopher drops 100.0% of zh (12 of 12 documents); is it meant for that language?" in done
+    assert "warning: the preset gopher drops 100.0% of zh (12 of 12 documents); is it meant for such texts?" in done
     assert report(project)["languages"]["zh"] == {"read": 12, "kept": 0, "dropped": 12}
     rules = "clean.rules=[words: {min: 70}]"
     assert "warning" not in worked(here("clean", "p.yaml", rules, "name=q")), "bounds of one's own are meant"
@@ -267,7 +267,7 @@ def test_explain_an_unknown_id(here: Call, project: Path, name: str, hint: str) 
     assert "there is no finished clean stage; run `aigc clean`" in refused(here("clean", "p.yaml", "--explain", name), 1)
     worked(here("clean", "p.yaml", "clean.rules=[]"))
     message = refused(here("clean", "p.yaml", "--explain", name), 1)
-    assert message.endswith(f"{name}: no such document in runs/p/clean/ledger.parquet{hint}\n")
+    assert message.endswith(f"{name!r}: no such document in runs/p/clean/ledger.parquet{hint}\n")
 
 
 def test_explain_into_a_closed_pipe(here: Call, project: Path) -> None:

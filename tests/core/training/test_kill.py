@@ -10,7 +10,7 @@ from command import Aigc
 
 PROJECT = """\
 name: p
-clean: {input: a.jsonl}
+clean: {input: a.jsonl, rules: []}
 split: {validation: 0.1, test: 0.1}
 pretrain:
   tokenizer: {vocabulary: 300}

@@ -1,7 +1,7 @@
-"""Who carries tasks: threads of this process, or a Ray cluster through Daft. The same function, the same tasks, the same results.
+"""Who carries tasks: the cores of this machine, or a Ray cluster through Daft. The same function, the same tasks, the same results.
 
-On one machine threads are enough: Polars, numpy and the parsers leave Python's lock while they work. Daft is imported only for
-Ray and is pinned exactly, for its API moves within 0.7.
+A few tasks go to threads, more to processes: numpy and Polars leave Python's lock while they work, but what is between takes a
+third of the speed. Daft is imported only for Ray and is pinned exactly, for its API moves within 0.7.
 """
 
 import os
@@ -10,14 +10,17 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
+from functools import cache
 from itertools import islice
+from multiprocessing import get_context
 from typing import Literal, Protocol, TypeVar
 
 from aigc.errors import AigcError
 
-__all__ = ["Engine", "EngineName", "engine_of", "local"]
+__all__ = ["Engine", "EngineName", "engine_of", "local", "threads"]
 
 EngineName = Literal["local", "ray"]
 Task = TypeVar("Task")
@@ -31,21 +34,55 @@ class Engine(Protocol):
         """The function and the tasks must be picklable; what a task writes must lie where every worker and this process see it."""
 
 
+FEW = 8  # tasks that threads do, before it pays to start processes
+
+
+def threads(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    """A thread for each core, for what is costly to hand to a process; tasks are taken only as fast as they are done."""
+    return _carried(function, tasks, processes=False)
+
+
 def local(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-    """Threads, one for each core; tasks are taken from their source only as fast as they are done."""
+    """A process for each core once there are many tasks, threads before; tasks are taken only as fast as they are done.
+
+    Raises:
+        AigcError: a process was killed, for want of memory as a rule.
+    """
+    return _carried(function, tasks, processes=True)
+
+
+def _carried(function: Callable[[Task], Result], tasks: Iterable[Task], *, processes: bool) -> Iterator[Result]:
     workers = max(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, 1)
-    with ThreadPoolExecutor(workers) as pool:
+    with ExitStack() as stack:
+        pool: Executor = stack.enter_context(ThreadPoolExecutor(workers))
         waiting: deque[Future[Result]] = deque()
         try:
-            for task in tasks:
+            for number, task in enumerate(tasks):
+                if number == FEW and workers > 1 and processes:
+                    pool = _processes(workers)
                 waiting.append(pool.submit(function, task))
-                if len(waiting) > workers:
+                if len(waiting) > workers + 1:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
+        except BrokenProcessPool:
+            _processes.cache_clear()
+            raise AigcError("a worker process was killed; is there enough memory?") from None
         finally:
             for future in waiting:
                 future.cancel()
+
+
+@cache
+def _processes(workers: int) -> ProcessPoolExecutor:
+    """Started once, for it takes most of a second; they end with this process."""
+    return ProcessPoolExecutor(workers, get_context("spawn"), _settle)
+
+
+def _settle() -> None:
+    """In a new process: one core is its own, and it is the parent that hears Ctrl-C."""
+    os.environ["POLARS_MAX_THREADS"] = "1"
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 ROUND = 512  # tasks that go to the cluster at once: the driver goes on reading in between

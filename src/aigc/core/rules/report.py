@@ -4,13 +4,13 @@ from collections import Counter
 from typing import Any
 
 from aigc.core.rules.corpus import Account
-from aigc.core.rules.rule import Measure
+from aigc.core.rules.rule import Edit
 from aigc.core.rules.steps import LANGUAGES
 
 __all__ = ["report_of"]
 
 VALUES = 20  # of a column, the commonest
-FEW = 20  # documents of which a share says nothing
+FEW = 10  # documents of which a share says nothing
 
 
 def report_of(account: Account, *, renamed_ids: int, warn_share: float, sample: int | None = None) -> dict[str, Any]:
@@ -73,16 +73,16 @@ def _steps(account: Account) -> list[dict[str, Any]]:
 
 
 def _warnings(account: Account, warn_share: float) -> list[str]:
-    """Presets that take most of one language: they were made for another."""
+    """Presets that take most of one language: they were made for another, or it repeats itself."""
     seen: dict[str, Counter[str]] = {}
     dropped: dict[str, Counter[str]] = {}
     for rule, count in zip(account.rules, account.steps, strict=True):
-        if rule.preset is not None and isinstance(rule, Measure):
+        if rule.preset is not None and not isinstance(rule, Edit):
             seen.setdefault(rule.preset, count.seen)
             dropped.setdefault(rule.preset, Counter()).update(count.hit)
     return [
         f"the preset {preset} drops {hit[language] / seen[preset][language]:.1%} of {language} "
-        f"({hit[language]:,} of {seen[preset][language]:,} documents); is it meant for that language?"
+        f"({hit[language]:,} of {seen[preset][language]:,} documents); is it meant for such texts?"
         for preset, hit in dropped.items()
         for language in LANGUAGES
         if hit[language] > warn_share * seen[preset][language] and seen[preset][language] >= FEW

@@ -1,6 +1,7 @@
 """Parquet files of documents into what a split needs of each: its id, the hash of its text, and the columns that are asked for."""
 
 import difflib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,9 +58,16 @@ def read_documents(paths: Sequence[Path], plan: Plan, *, advance: Callable[[int]
     ids: list[pl.Series] = []
     hashes: list[Hashes] = []
     columns: dict[str, list[pl.Series]] = {name: [] for name in names}
-    frames = read_tables(paths, list(dict.fromkeys(["id", "text", *names])))
-    for frame, found in local(lambda frame: (frame.drop("text"), text_hashes(frame["text"])), frames):
-        ids.append(frame["id"].cast(pl.String))
+    waiting: deque[pl.DataFrame] = deque()
+
+    def texts() -> Iterator[pl.Series]:
+        for frame in read_tables(paths, list(dict.fromkeys(["id", "text", *names]))):
+            waiting.append(frame.select(pl.col("id").cast(pl.String).alias("aigc:id"), *names))
+            yield frame["text"]
+
+    for found in local(text_hashes, texts()):
+        frame = waiting.popleft()
+        ids.append(frame["aigc:id"])
         hashes.append(found)
         for name, parts in columns.items():
             parts.append(frame[name])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from aigc.core.documents.engine import local
+from aigc.core.documents.engine import threads
 from aigc.core.documents.tables import read_tables
 from aigc.core.splits.overlap import Frames, overlap
 from aigc.core.splits.places import folded
@@ -73,7 +73,7 @@ def find_leaks(folder: Path, *, similarity: float | None) -> Leaks:
     paths = {name: sorted(folder.glob(f"{name}-*.parquet")) for name in PARTS}
     every = [path for name in PARTS for path in paths[name]]
     frames = (frame for path in every for frame in read_tables([path], ["id", "text"]))
-    read = [*local(lambda frame: (frame["id"].cast(pl.String), folded(frame["text"]).hash(seed=1)), frames)]
+    read = [*threads(lambda frame: (frame["id"].cast(pl.String), folded(frame["text"]).hash(seed=1)), frames)]
     lengths = [sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in paths[name]) for name in PARTS]
     sides = pl.Series(np.repeat(np.arange(len(PARTS), dtype=np.int8), lengths))
     columns = {"id": pl.concat(ids for ids, _ in read), "text": pl.concat(texts for _, texts in read), "side": sides}

@@ -5,15 +5,19 @@ A hold one that is in B too (the prefix filter of Chaudhuri, Ganti, Kaushik 2006
 document are looked up in every document of the other side; what meets there has its similarity computed.
 """
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from aigc.core.documents.engine import local
-from aigc.core.rules.duplicates.sets import BITS, set_of, stored_sets
+from aigc.core.rules.duplicates.sets import BITS, jaccard, set_of
 from aigc.core.rules.units import Hashes, Ints, distinct, ngrams_of
 
 __all__ = ["Overlap", "overlap"]
@@ -40,19 +44,23 @@ class Overlap:
     passages: Ints
 
 
+@dataclass(frozen=True)
 class _Lookup:
     """Sorted hashes, and a table that tells most others apart without a search."""
 
-    def __init__(self, hashes: Hashes) -> None:
-        self.hashes = hashes
-        bits = max(16, min(27, len(hashes).bit_length() + 4))
-        self._shift = np.uint64(64 - bits)
-        self._may_be = np.zeros(1 << bits, dtype=bool)
-        self._may_be[hashes >> self._shift] = True
+    hashes: Hashes
+    table: npt.NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, hashes: Hashes) -> "_Lookup":
+        bits = max(16, min(27, len(hashes).bit_length() + 3))
+        table = np.zeros(1 << bits, dtype=bool)
+        table[hashes >> np.uint64(64 - bits)] = True
+        return cls(hashes, table)
 
     def find(self, others: Hashes) -> tuple[Ints, Ints]:
         """Which of the others are here, and where."""
-        likely = np.flatnonzero(self._may_be[others >> self._shift])
+        likely = np.flatnonzero(self.table[others >> np.uint64(65 - len(self.table).bit_length())])
         at = np.searchsorted(self.hashes, others[likely])
         at[at == len(self.hashes)] = 0
         found = self.hashes[at] == others[likely] if len(self.hashes) else np.zeros(0, bool)
@@ -68,37 +76,28 @@ def overlap(texts: Frames, sides: npt.NDArray[np.int8], *, similarity: float | N
         similarity: the least Jaccard similarity of 5-grams; None looks for passages only.
     """
     first = int(np.searchsorted(sides, 1))
-    pairs: list[npt.NDArray[np.int64]] = [np.empty((0, 2), np.int64)]
+    found: list[tuple[Ints, Ints, npt.NDArray[np.float64]]] = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
     passages: list[Ints] = [np.empty(0, np.int64)]
     start = first
     while start < len(sides):
         held = _Held.read(texts, start, len(sides), similarity)
         walk = texts(0, int(np.searchsorted(sides, sides[held.stop - 1])))
         met = np.zeros(len(held.passages.hashes), bool)
-        for number, (near, seen) in _numbered(local(held.meet, walk)):
-            crossing = sides[near[:, 0] + number] < sides[near[:, 1]]
-            pairs.append(near[crossing] + np.array([number, 0]))
-            if number < first:
-                met[seen] = True
+        number = 0
+        with tempfile.TemporaryDirectory() as folder:
+            held.store(Path(folder))
+            for one in local(partial(_meet, folder, start, similarity or 1.0), walk):
+                rows = one.numbers + number
+                crossing = sides[rows] < sides[one.held]
+                found.append((rows[crossing], one.held[crossing], one.similarities[crossing]))
+                if number < first:
+                    met[one.passages] = True
+                number += one.texts
         passages.append(held.with_passage(met))
         start = held.stop
-    both = np.unique(np.concatenate(pairs), axis=0)
-    a, b = both[:, 0], both[:, 1]
-    with stored_sets(texts(0, len(sides)) if len(a) else (), distinct(both.ravel()), NGRAM) as sets:
-        values = sets.similarities(a, b)
-    kept = values >= (similarity or 2)
+    a, b, values = (np.concatenate([one[i] for one in found]) for i in range(3))
     schema = {"a": pl.UInt32, "b": pl.UInt32, "similarity": pl.Float32}
-    return Overlap(pl.DataFrame({"a": a[kept], "b": b[kept], "similarity": values[kept]}, schema=schema), np.concatenate(passages))
-
-
-def _numbered(
-    results: Iterator[tuple[int, npt.NDArray[np.int64], Ints]],
-) -> Iterator[tuple[int, tuple[npt.NDArray[np.int64], Ints]]]:
-    """With the number of the first row of each."""
-    number = 0
-    for rows, near, seen in results:
-        yield number, (near, seen)
-        number += rows
+    return Overlap(pl.DataFrame({"a": a, "b": b, "similarity": values}, schema=schema).sort("a", "b"), np.concatenate(passages))
 
 
 @dataclass(frozen=True)
@@ -112,6 +111,7 @@ class _Held:
     borders: Ints
     passages: _Lookup
     passage_owners: tuple[Ints, Ints]  # place of each 13-gram among the passages, and its row
+    sets: tuple[Hashes, Ints]  # the 5-grams of each row, one behind the other, and where they begin
 
     @classmethod
     def read(cls, texts: Frames, start: int, end: int, similarity: float | None) -> "_Held":
@@ -129,7 +129,8 @@ class _Held:
             size += len(flat)
             if size > AT_ONCE:
                 break
-        hashes, rows = np.concatenate(sets), np.repeat(np.arange(start, stop), np.concatenate(counts))
+        whole = np.concatenate(sets), np.append(0, np.cumsum(np.concatenate(counts)))
+        hashes, rows = whole[0], np.repeat(np.arange(start, stop), np.concatenate(counts))
         if similarity is None:
             hashes, rows = hashes[:0], rows[:0]
         hashes, rows = _rarest(hashes, rows, similarity or 1)
@@ -138,26 +139,67 @@ class _Held:
         every = np.concatenate(long)
         known, place = np.unique(every, return_inverse=True)
         long_rows = np.repeat(np.arange(start, stop), np.concatenate(long_counts))
-        return cls(
-            start, stop, _Lookup(unique << _LOST), rows[order], np.append(borders, len(hashes)), _Lookup(known), (place, long_rows)
-        )  # fmt: skip
+        lookups = _Lookup.of(unique << _LOST), _Lookup.of(known)
+        return cls(start, stop, lookups[0], rows[order], np.append(borders, len(hashes)), lookups[1], (place, long_rows), whole)
 
-    def meet(self, texts: pl.Series) -> tuple[int, npt.NDArray[np.int64], Ints]:
-        """How many texts, pairs of their number and a held-out row that may be similar, and the passages that they have."""
-        (short, offsets), (long, _) = ngrams_of(texts.fill_null(""), [NGRAM, PASSAGE])
-        hit, place = self.prefix.find((short >> _LOST) << _LOST)
-        number = np.searchsorted(offsets, hit, side="right") - 1
-        times = self.borders[place + 1] - self.borders[place]
-        ends = np.cumsum(times)
-        at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.borders[place] - ends + times, times)
-        near = np.unique(np.stack([np.repeat(number, times), self.owners[at]], axis=1), axis=0)
-        _, seen = self.passages.find(long)
-        return len(texts), near, distinct(seen)
+    def store(self, folder: Path) -> None:
+        """What meeting needs, as files that processes share."""
+        for name, array in {
+            "prefix": self.prefix.hashes,
+            "prefix-table": self.prefix.table,
+            "owners": self.owners,
+            "borders": self.borders,
+            "passages": self.passages.hashes,
+            "passages-table": self.passages.table,
+            "sets": self.sets[0],
+            "set-borders": self.sets[1],
+        }.items():
+            np.save(folder / f"{name}.npy", array)
 
     def with_passage(self, met: npt.NDArray[np.bool_]) -> Ints:
         """The rows that have a passage that was met."""
         place, rows = self.passage_owners
         return distinct(rows[met[place]])
+
+
+@dataclass(frozen=True)
+class _Met:
+    """What some texts have in common with the held-out rows."""
+
+    texts: int
+    numbers: Ints  # of the texts that are near-duplicates of held-out rows
+    held: Ints  # these rows
+    similarities: npt.NDArray[np.float64]
+    passages: Ints  # those that were met
+
+
+@lru_cache(maxsize=1)
+def _stored(folder: str) -> dict[str, Any]:
+    return {path.stem: np.load(path, mmap_mode="r") for path in Path(folder).glob("*.npy")}
+
+
+def _meet(folder: str, start: int, similarity: float, texts: pl.Series) -> _Met:
+    """Look the n-grams of some texts up.
+
+    Args:
+        start: the first held-out row.
+    """
+    held = _stored(folder)
+    (short, offsets), (long, _) = ngrams_of(texts.fill_null(""), [NGRAM, PASSAGE])
+    short = short >> _LOST
+    hit, place = _Lookup(held["prefix"], held["prefix-table"]).find(short << _LOST)
+    number = np.searchsorted(offsets, hit, side="right") - 1
+    times = held["borders"][place + 1] - held["borders"][place]
+    ends = np.cumsum(times)
+    at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(held["borders"][place] - ends + times, times)
+    near = np.unique(np.stack([np.repeat(number, times), held["owners"][at]], axis=1), axis=0)
+    values = np.zeros(len(near))
+    for i, (one, row) in enumerate(near.tolist()):
+        first, last = held["set-borders"][row - start : row - start + 2]
+        values[i] = jaccard(distinct(short[offsets[one] : offsets[one + 1]]), held["sets"][first:last])
+    kept = values >= similarity
+    seen = distinct(_Lookup(held["passages"], held["passages-table"]).find(long)[1])
+    return _Met(len(texts), near[kept, 0], near[kept, 1], values[kept], seen)
 
 
 def _both(texts: pl.Series) -> tuple[tuple[Hashes, Ints], tuple[Hashes, Ints]]:

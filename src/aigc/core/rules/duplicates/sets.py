@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -10,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from aigc.core.documents.engine import local
+from aigc.core.documents.engine import local, threads
 from aigc.core.rules.units import Hashes, Ints, distinct, ngrams
 
 __all__ = ["Sets", "containment", "jaccard", "set_of", "stored_sets"]
@@ -53,7 +54,7 @@ class Sets:
             stop = min(stop, start + (1 << 23))  # the pair's number has 24 bits
             cuts.append(slice(start, stop))
             start = stop
-        for cut, counts in zip(cuts, local(lambda cut: self._intersections(a[cut], b[cut]), cuts), strict=True):
+        for cut, counts in zip(cuts, threads(lambda cut: self._intersections(a[cut], b[cut]), cuts), strict=True):
             out[cut] = counts
         return a, b, out
 
@@ -81,6 +82,10 @@ def set_of(hashes: Hashes, offsets: Ints) -> tuple[Hashes, Ints]:
     return keys & np.uint64((1 << int(BITS)) - 1), sizes
 
 
+def _sets_of(ngram: int, texts: pl.Series) -> tuple[Hashes, Ints]:
+    return set_of(*ngrams(texts, ngram))
+
+
 @contextmanager
 def stored_sets(texts: Iterable[pl.Series], rows: Ints, ngram: int, folder: Path | None = None) -> Iterator[Sets]:
     """The sets of some rows, taken in one walk through all texts.
@@ -102,7 +107,7 @@ def stored_sets(texts: Iterable[pl.Series], rows: Ints, ngram: int, folder: Path
         held: list[Hashes] = []
         sizes: list[Ints] = [np.zeros(1, np.int64)]
         size = 0
-        for flat, counts in local(lambda series: set_of(*ngrams(series, ngram)), wanted()):
+        for flat, counts in local(partial(_sets_of, ngram), wanted()):
             sizes.append(counts)
             held.append(flat)
             size += flat.nbytes

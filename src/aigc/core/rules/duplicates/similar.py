@@ -1,12 +1,13 @@
 """Documents into pairs whose Jaccard similarity was computed, and pairs into components."""
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from aigc.core.documents.engine import local
+from aigc.core.documents.engine import local, threads
 from aigc.core.rules.duplicates.sets import Sets, stored_sets
 from aigc.core.rules.duplicates.sketch import band_keys, places_for, sketches
 from aigc.core.rules.units import Ints, distinct, ngrams
@@ -37,7 +38,7 @@ def candidates(bands: Iterable[pl.Series]) -> npt.NDArray[np.uint64]:
     Args:
         bands: for each band the key of every row, null where a row takes no part.
     """
-    found = [np.empty(0, np.uint64), *local(_sharing, bands)]
+    found = [np.empty(0, np.uint64), *threads(_sharing, bands)]
     return distinct(np.concatenate(found))
 
 
@@ -116,7 +117,7 @@ def similar_pairs(frames: Frames, *, similarity: float, ngram: int = 5) -> pl.Da
     Returns:
         columns a, b (row numbers over all frames, a < b) and similarity, which was computed from the texts; sorted by a, b.
     """
-    found = local(lambda texts: bands_of(texts, similarity=similarity, ngram=ngram), (frame["text"] for frame in frames()))
+    found = local(partial(bands_of, similarity=similarity, ngram=ngram), (frame["text"] for frame in frames()))
     bands = pl.concat([*found] or [pl.DataFrame({"0": pl.Series(dtype=pl.UInt64)})], rechunk=True)
     order = bands.select(pl.arg_sort_by(bands.columns[:4], maintain_order=True))[
         :, 0

@@ -196,7 +196,7 @@ def test_a_preset_that_takes_much_of_a_language_is_warned_of(share: float, warne
     zh = ["很短的一篇。", "这一篇比较长，有很多很多的字，所以留下来。"] * 10
     documents = pl.DataFrame({"id": [f"d{i}" for i in range(20)], "text": zh})
     report, _ = reported(batches_of(documents, 8), [Words(min=8, preset="gopher")], warn_share=share)
-    expected = "the preset gopher drops 50.0% of zh (10 of 20 documents); is it meant for that language?"
+    expected = "the preset gopher drops 50.0% of zh (10 of 20 documents); is it meant for such texts?"
     assert report["warnings"] == ([expected] if warned else [])
 
 

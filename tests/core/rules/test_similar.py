@@ -146,3 +146,18 @@ def test_a_crowd_of_copies_is_one_component_at_a_linear_price() -> None:
     bands = bands_of(pl.Series([text] * rows), similarity=0.7, ngram=5)
     assert len(candidates(bands.iter_columns())) <= 20 * rows, "all pairs would be 1.1 million"
     assert not components(similar_pairs(frames_of([text] * rows), similarity=0.7), rows).any()
+
+
+def test_sets_on_disk_are_those_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    from aigc.core.rules.duplicates import sets
+
+    texts = pl.Series(["the cat sat on the mat today", "the cat sat on the mat", "今天天气很好，我们去公园", "", "今天天气很好"])
+    rows = np.arange(len(texts))
+    a, b = (np.array(one) for one in ([0, 0, 2, 3, 1], [1, 2, 4, 0, 1]))
+    found = []
+    for most in (1 << 20, 0):
+        monkeypatch.setattr(sets, "IN_MEMORY", most)
+        with sets.stored_sets([texts[:2], texts[2:]], rows, 2) as stored:
+            found.append((stored.similarities(a, b).tolist(), stored.containments(a, b).tolist()))
+    assert found[0] == found[1]
+    assert found[0][0] == pytest.approx([5 / 6, 0, 5 / 10, 0, 1])

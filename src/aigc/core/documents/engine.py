@@ -34,7 +34,7 @@ class Engine(Protocol):
         """The function and the tasks must be picklable; what a task writes must lie where every worker and this process see it."""
 
 
-FEW = 8  # tasks that threads do, before it pays to start processes
+FEW = 4  # tasks that threads do, before it pays to start processes
 
 
 def threads(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:

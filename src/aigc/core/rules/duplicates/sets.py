@@ -1,11 +1,12 @@
 """The n-gram sets of some documents, and how similar any two of them are."""
 
+import os
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +18,14 @@ from aigc.core.rules.units import Hashes, Ints, distinct, ngrams
 __all__ = ["Sets", "containment", "jaccard", "set_of", "stored_sets"]
 
 BITS = np.uint64(40)  # of a hash are compared; two n-grams of a pair of documents are taken for one with a chance of 1e-12
-IN_MEMORY = 1 << 28  # bytes; what is more goes to a file
+IN_MEMORY = 1 << 26  # bytes; what is more goes to a file
 AT_ONCE = 1 << 21  # n-grams compared at once
 
 
 class Sets:
     """The sets of some rows, one behind the other: sorted 40-bit hashes."""
 
-    def __init__(self, rows: Ints, flat: Hashes, borders: Ints) -> None:
+    def __init__(self, rows: Ints, flat: Hashes | IO[bytes], borders: Ints) -> None:
         self._rows, self._flat, self._borders = rows, flat, borders
 
     def similarities(self, a: Ints, b: Ints) -> npt.NDArray[np.float64]:
@@ -68,10 +69,19 @@ class Sets:
     def _tagged(self, places: Ints, number: Ints) -> Hashes:
         """All hashes of these places, with a number for each place in front."""
         sizes = self._sizes(places)
+        return self._taken(places, sizes) | np.repeat(number.astype(np.uint64) << BITS, sizes)
+
+    def _taken(self, places: Ints, sizes: Ints) -> Hashes:
+        """The hashes of these places, one behind the other."""
         ends = np.cumsum(sizes)
-        at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self._borders[places] - ends + sizes, sizes)
-        tags = np.repeat(number.astype(np.uint64) << BITS, sizes)
-        return np.asarray(self._flat[at] | tags, np.uint64)
+        starts = self._borders[places]
+        if isinstance(self._flat, np.ndarray):
+            return np.asarray(self._flat[np.arange(sizes.sum()) + np.repeat(starts - ends + sizes, sizes)], np.uint64)
+        out = np.empty(sizes.sum(), np.uint64)  # read, not mapped: what is mapped counts as memory
+        file = self._flat.fileno()
+        for start, size, end in zip(starts.tolist(), sizes.tolist(), ends.tolist(), strict=True):
+            out[end - size : end] = np.frombuffer(os.pread(file, 8 * size, 8 * start), np.uint64)
+        return out
 
 
 def set_of(hashes: Hashes, offsets: Ints) -> tuple[Hashes, Ints]:
@@ -116,7 +126,7 @@ def stored_sets(texts: Iterable[pl.Series], rows: Ints, ngram: int, folder: Path
         borders = np.cumsum(np.concatenate(sizes))
         if size > IN_MEMORY:
             _spill(held, file)
-            yield Sets(rows, np.memmap(file, np.uint64, "r"), borders)
+            yield Sets(rows, cast(IO[bytes], file), borders)
         else:
             yield Sets(rows, np.concatenate([np.empty(0, np.uint64), *held]), borders)
 

@@ -1,7 +1,9 @@
 """Whoever carries the tasks gives the same results in the same order, takes no more than it can carry, and tells what failed."""
 
 import json
+import multiprocessing
 import operator
+import os
 import random
 import sys
 import threading
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aigc.core.documents.engine import Engine, engine_of, local
+from aigc.core.documents.engine import Engine, engine_of, local, threads
 from aigc.core.documents.files import expand
 from aigc.errors import AigcError
 from command import Aigc
@@ -43,14 +45,31 @@ def test_an_engine_is_known_by_its_name() -> None:
     assert engine_of("ray") is not local
 
 
+def slow_at_first(task: int) -> int:
+    """In a module, so that a process can be told of it."""
+    time.sleep(0.001 * (task % 3))
+    return -task
+
+
+@pytest.mark.parametrize("engine", [local, threads])
 @settings(max_examples=25, deadline=None)
 @given(tasks=st.lists(st.integers(), max_size=40))
-def test_results_come_in_the_order_of_the_tasks(tasks: list[int]) -> None:
-    def slow_at_first(task: int) -> int:
-        time.sleep(0.001 * (task % 3))
-        return -task
+def test_results_come_in_the_order_of_the_tasks(engine: Engine, tasks: list[int]) -> None:
+    assert list(engine(slow_at_first, tasks)) == [-task for task in tasks]
 
-    assert list(local(slow_at_first, tasks)) == [-task for task in tasks]
+
+def dies(task: int) -> int:
+    """Ends its process where it has one of its own."""
+    if task == 6 and multiprocessing.parent_process() is not None:
+        os._exit(9)
+    return task
+
+
+def test_a_process_that_is_killed_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _process: {0, 1}, raising=False)
+    with pytest.raises(AigcError, match="a worker process was killed"):
+        list(local(dies, range(10)))
+    assert list(local(slow_at_first, range(10))) == [-task for task in range(10)], "and others take its place"
 
 
 def test_tasks_are_taken_only_as_fast_as_they_are_done(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,7 +84,7 @@ def test_tasks_are_taken_only_as_fast_as_they_are_done(monkeypatch: pytest.Monke
     results = local(operator.neg, source())
     assert not taken, "nothing is read before somebody asks"
     assert next(results) == 0
-    assert len(taken) <= 3 + 1, "a corpus that is larger than memory must not be read ahead"
+    assert len(taken) <= 3 + 2, "a corpus that is larger than memory must not be read ahead"
     assert list(results) == [-number for number in range(1, 100)]
 
 
@@ -79,7 +98,7 @@ def test_an_error_stops_the_rest() -> None:
         return task
 
     with pytest.raises(AigcError, match="task 1 is broken"):
-        list(local(second_fails, range(1000)))
+        list(threads(second_fails, range(1000)))
     assert len(seen) < 1000, "what comes after a failure is not worked on"
 
 

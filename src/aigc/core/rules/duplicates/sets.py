@@ -18,8 +18,8 @@ from aigc.core.rules.units import Hashes, Ints, distinct, ngrams
 __all__ = ["Sets", "containment", "jaccard", "set_of", "stored_sets"]
 
 BITS = np.uint64(40)  # of a hash are compared; two n-grams of a pair of documents are taken for one with a chance of 1e-12
-IN_MEMORY = 1 << 26  # bytes; what is more goes to a file
-AT_ONCE = 1 << 21  # n-grams compared at once
+IN_MEMORY = 1 << 25  # bytes; what is more goes to a file
+AT_ONCE = 1 << 19  # n-grams compared at once
 
 
 class Sets:

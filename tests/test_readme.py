@@ -64,6 +64,13 @@ def test_readme_names_every_rule() -> None:
     assert [name for name in RULES if f"`{name}`" not in README] == []
 
 
+def test_the_page_of_rules_has_every_rule_with_its_first_line() -> None:
+    from aigc.core.rules.table import RULES, rule_class
+
+    page = (ROOT / "docs" / "rules.md").read_text("utf-8")
+    assert [name for name in RULES if f"| `{name}` | {rule_class(name).summary()} |" not in page] == []
+
+
 def test_scripts_are_executable() -> None:
     for name in ("demo", "test", "check"):
         assert os.access(ROOT / "scripts" / name, os.X_OK), name

@@ -66,7 +66,7 @@ def _characters(units: Units) -> Numbers:
 
 
 def _words(units: Units) -> Numbers:
-    lengths = np.concatenate([[0], np.cumsum(units.ends - units.starts)])
+    lengths = units.sizes
     letters = np.concatenate([[0], np.cumsum((units.classes & LETTER) != 0)])
     alphabetic = np.concatenate([[0], np.cumsum(letters[units.ends] > letters[units.starts])])
     digits = np.concatenate([[0], np.cumsum((units.classes & DIGIT) != 0)])

@@ -39,10 +39,7 @@ def report_of(account: Account, *, renamed_ids: int, warn_share: float, sample: 
             if account.languages_read[language]
         },
         "steps": _steps(account),
-        "columns": {
-            name: dict(sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:VALUES])
-            for name, counts in account.columns.items()
-        },
+        "columns": {name: _commonest(counts) for name, counts in account.columns.items()},
         "failures": [{"origin": failure.origin, "reason": failure.reason} for failure in account.failures],
         "warnings": _warnings(account, warn_share),
         "sample": sample,

@@ -35,6 +35,7 @@ __all__ = [
     "ngrams",
     "ngrams_of",
     "pieces",
+    "spread",
 ]
 
 Ints = npt.NDArray[np.int64]
@@ -116,6 +117,12 @@ def distinct(values: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
     new = np.ones(len(ordered), bool)
     new[1:] = ordered[1:] != ordered[:-1]
     return ordered[new]
+
+
+def spread(starts: Ints, sizes: Ints) -> Ints:
+    """The places of all runs, one run behind the other: starts[0], starts[0] + 1, ... up to sizes[0] of them, then starts[1] ..."""
+    ends = np.cumsum(sizes)
+    return np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - ends + sizes, sizes)
 
 
 def mixed(hashes: Hashes, salt: int = 0) -> Hashes:

@@ -18,7 +18,7 @@ import polars as pl
 
 from aigc.core.documents.engine import local
 from aigc.core.rules.duplicates.sets import BITS, jaccard, set_of
-from aigc.core.rules.units import Hashes, Ints, distinct, ngrams_of
+from aigc.core.rules.units import Hashes, Ints, distinct, ngrams_of, spread
 
 __all__ = ["Overlap", "overlap"]
 
@@ -189,10 +189,9 @@ def _meet(folder: str, start: int, similarity: float, texts: pl.Series) -> _Met:
     short = short >> _LOST
     hit, place = _Lookup(held["prefix"], held["prefix-table"]).find(short << _LOST)
     number = np.searchsorted(offsets, hit, side="right") - 1
-    times = held["borders"][place + 1] - held["borders"][place]
-    ends = np.cumsum(times)
-    at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(held["borders"][place] - ends + times, times)
-    near = np.unique(np.stack([np.repeat(number, times), held["owners"][at]], axis=1), axis=0)
+    starts = held["borders"][place]
+    times = held["borders"][place + 1] - starts
+    near = np.unique(np.stack([np.repeat(number, times), held["owners"][spread(starts, times)]], axis=1), axis=0)
     values = np.zeros(len(near))
     for i, (one, row) in enumerate(near.tolist()):
         first, last = held["set-borders"][row - start : row - start + 2]

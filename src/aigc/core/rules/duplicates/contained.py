@@ -57,10 +57,9 @@ class Contained(Duplicates):
             inside = sets.containments(rows, others) >= self.share
             rows, others = rows[inside], others[inside]
             top = np.arange(len(ids))
-            for row, other in sorted(
-                zip(rows.tolist(), others.tolist(), strict=True), key=lambda pair: (rank[pair[0]], -rank[pair[1]])
-            ):
-                top[row] = top[other]  # the highest last, and its own place is settled
+            best_last = np.lexsort((-rank[others], rank[rows]))
+            for row, other in zip(rows[best_last].tolist(), others[best_last].tolist(), strict=True):
+                top[row] = top[other]  # which is settled, for its rank is higher
             gone = distinct(rows)
             values = sets.containments(gone, top[gone])
         keepers = ids.gather(top[gone])

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field
 from aigc.core.documents.files import expand
 from aigc.core.documents.reading import Reader
 from aigc.core.rules.rule import Corpus, Duplicates, Memory
-from aigc.core.rules.units import Hashes, Ints, ngrams
+from aigc.core.rules.units import Hashes, Ints, ngrams, spread
 from aigc.errors import AigcError
 
 __all__ = ["Decontaminate"]
@@ -37,9 +37,7 @@ class Decontaminate(Duplicates):
     shorthand: ClassVar[str | None] = "files"
     inside: ClassVar[bool] = False
 
-    files: Annotated[list[str], BeforeValidator(lambda value: [value] if isinstance(value, str) else value)] = Field(
-        ..., min_length=1
-    )
+    files: Annotated[list[str], BeforeValidator(_listed)] = Field(..., min_length=1)
     """files of the evaluation set, in any format that `clean.input` takes"""
     text_field: str = "text"
     """the column that holds their text"""
@@ -93,10 +91,9 @@ class _Held:
         hit = np.flatnonzero(self.hashes[place] == found)
         document = np.searchsorted(offsets, hit, side="right") - 1
         pairs = np.unique(np.stack([document, place[hit]], axis=1), axis=0)
-        times = self.borders[pairs[:, 1] + 1] - self.borders[pairs[:, 1]]
-        ends = np.cumsum(times)
-        at = np.arange(ends[-1] if len(ends) else 0) + np.repeat(self.borders[pairs[:, 1]] - ends + times, times)
-        owned = np.stack([np.repeat(pairs[:, 0], times), self.owners[at]], axis=1)
+        starts = self.borders[pairs[:, 1]]
+        times = self.borders[pairs[:, 1] + 1] - starts
+        owned = np.stack([np.repeat(pairs[:, 0], times), self.owners[spread(starts, times)]], axis=1)
         both, common = np.unique(owned, axis=0, return_counts=True)
         for (one, owner), number in zip(both.tolist(), common.tolist(), strict=True):
             yield one, owner, number / float(self.counts[owner])

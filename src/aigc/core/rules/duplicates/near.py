@@ -1,5 +1,6 @@
 """Documents into those that are almost the same: candidates share a band of their sketches, then their similarity is computed."""
 
+import re
 from typing import ClassVar
 
 import numpy as np
@@ -8,12 +9,13 @@ from pydantic import Field
 
 from aigc.core.rules.duplicates.sets import Sets, jaccard, stored_sets
 from aigc.core.rules.duplicates.similar import bands_of, candidates, linked, unpacked
+from aigc.core.rules.edits.secrets import SHAPES
 from aigc.core.rules.rule import Corpus, Duplicates, Memory
 from aigc.core.rules.units import Hashes, Ints, distinct, ngrams
 
 __all__ = ["NearDuplicates"]
 
-PLACEHOLDER = r"\[(?:EMAIL|PHONE|ID_CARD|USCC|BANK_CARD|IP|TOKEN|KEY)\]"
+PLACEHOLDER = "|".join(re.escape(shape.placeholder) for shape in SHAPES.values())
 """What the edit `redact` leaves behind."""
 
 

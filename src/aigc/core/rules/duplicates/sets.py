@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from aigc.core.documents.engine import local, threads
-from aigc.core.rules.units import Hashes, Ints, distinct, ngrams
+from aigc.core.rules.units import Hashes, Ints, distinct, ngrams, spread
 
 __all__ = ["Sets", "containment", "jaccard", "set_of", "stored_sets"]
 
@@ -73,10 +73,10 @@ class Sets:
 
     def _taken(self, places: Ints, sizes: Ints) -> Hashes:
         """The hashes of these places, one behind the other."""
-        ends = np.cumsum(sizes)
         starts = self._borders[places]
         if isinstance(self._flat, np.ndarray):
-            return np.asarray(self._flat[np.arange(sizes.sum()) + np.repeat(starts - ends + sizes, sizes)], np.uint64)
+            return np.asarray(self._flat[spread(starts, sizes)], np.uint64)
+        ends = np.cumsum(sizes)
         out = np.empty(sizes.sum(), np.uint64)  # read, not mapped: what is mapped counts as memory
         file = self._flat.fileno()
         for start, size, end in zip(starts.tolist(), sizes.tolist(), ends.tolist(), strict=True):

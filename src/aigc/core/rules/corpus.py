@@ -10,11 +10,13 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 
 import polars as pl
 
 from aigc.core.documents.engine import Engine, local
+from aigc.core.documents.heap import give_back_large
 from aigc.core.documents.reading import Batch, Failure
 from aigc.core.documents.tables import TableWriter, common_schema, fitted
 from aigc.core.rules import ledger
@@ -107,13 +109,14 @@ def clean_corpus(
     Raises:
         AigcError: there are no rows, too many are broken, nothing was kept, or rows do not add up.
     """
+    give_back_large()
     account = Account(rules)
     desk = (folder / "work").resolve()  # a worker may stand elsewhere
     desk.mkdir()
     book = _Book(folder)
     with book.table, book.failed:
         parts: list[Path] = []
-        finding: list[pl.DataFrame | None] = []
+        finding: Iterable[pl.DataFrame | None] = repeat(None)
         passes = _passes(rules)
         for number, of_pass in enumerate(passes):
             here = desk / f"{number}"
@@ -122,8 +125,8 @@ def clean_corpus(
             assert surveyor is None or isinstance(surveyor, Surveyor)
             sources = _incoming(batches, desk, book, account, max_failed) if number == 0 else iter(parts)
             tasks = (
-                Task(source, here / f"{i:06d}.arrow", tuple(of_pass), finding[i] if number else None, surveyor)
-                for i, source in enumerate(sources)
+                Task(source, here / f"{i:06d}.arrow", tuple(of_pass), known, surveyor)
+                for i, (source, known) in enumerate(zip(sources, finding, strict=False))
             )
             done = _worked(tasks, engine, book, account, len(of_pass), first=number == 0)
             if number == 0:
@@ -197,8 +200,8 @@ def _worked(tasks: Iterable[Task], engine: Engine, book: _Book, account: Account
 
 def _concluded(
     surveyor: Surveyor, parts: Sequence[Path], rows: Sequence[int], account: Account, place: int
-) -> list[pl.DataFrame | None]:
-    """What the surveyor found, for each part."""
+) -> Iterable[pl.DataFrame | None]:
+    """What the surveyor found, for each part; to be walked once."""
 
     def frames() -> Iterator[pl.DataFrame]:
         return (pl.read_ipc(part, columns=["id", "text"]) for part in parts)
@@ -206,7 +209,7 @@ def _concluded(
     corpus = Corpus([part.with_suffix(".survey") for part in parts], frames, parts[0].parent if parts else None)
     found = surveyor.conclude(corpus) if parts else pl.DataFrame()
     if not isinstance(surveyor, Duplicates) or not parts:
-        return [found] * len(parts)
+        return repeat(found)
     if surveyor.inside:
         sizes = found["keeper"].value_counts(name="size").sort("size", "keeper", descending=[True, False])
         largest = {keeper: size + 1 for keeper, size in sizes.head(SHOWN).iter_rows()}
@@ -214,9 +217,13 @@ def _concluded(
         gone = zip(corpus.column("id").gather(found["row"]), found["keeper"], strict=True)
         examples = heapq.nsmallest(EXAMPLES, gone, key=lambda pair: order_of(pair[0]))
         shown = [*largest, *(keeper for _, keeper in examples)]
-        for frame in frames():
+        for frame in frames() if shown else ():
             account.texts |= dict(frame.filter(pl.col("id").is_in(shown)).select("id", pl.col("text").str.head(CUT)).iter_rows())
-    cut: list[pl.DataFrame | None] = []
+    return _cut(found, rows)
+
+
+def _cut(found: pl.DataFrame, rows: Sequence[int]) -> Iterator[pl.DataFrame]:
+    """For each part a row for each of its documents, made when it is asked for."""
     start = 0
     for count in rows:
         first, last = (int(found["row"].search_sorted(row, side="left")) for row in (start, start + count))
@@ -228,9 +235,8 @@ def _concluded(
             }
         )
         places = here["row"].cast(pl.Int64) - start
-        cut.append(empty.with_columns(empty[name].scatter(places, here[name]) for name in empty.columns))
+        yield empty.with_columns(empty[name].scatter(places, here[name]) for name in empty.columns)
         start += count
-    return cut
 
 
 def _write_documents(done: Sequence[Done], folder: Path, book: _Book, account: Account) -> None:

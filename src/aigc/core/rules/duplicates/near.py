@@ -8,7 +8,7 @@ import polars as pl
 from pydantic import Field
 
 from aigc.core.rules.duplicates.sets import Sets, jaccard, stored_sets
-from aigc.core.rules.duplicates.similar import bands_of, candidates, linked, unpacked
+from aigc.core.rules.duplicates.similar import bands_of, candidates, linked, rows_in, unpacked
 from aigc.core.rules.edits.secrets import SHAPES
 from aigc.core.rules.rule import Corpus, Duplicates, Memory
 from aigc.core.rules.units import Hashes, Ints, distinct, ngrams
@@ -44,13 +44,15 @@ class NearDuplicates(Duplicates):
     def conclude(self, corpus: Corpus) -> pl.DataFrame:
         names = [name for name in pl.read_ipc_schema(corpus.surveys[0]) if name not in ("id", "length", "redacted")]
         order = corpus.column("id").arg_sort()  # so that files may come in any order
-        found = unpacked(candidates(corpus.column(name).gather(order) for name in names))
-        a, b = (order.to_numpy()[rows].astype(np.int64) for rows in found)
+        documents = len(order)
+        found = candidates(corpus.column(name).gather(order) for name in names)
+        a, b = (order.to_numpy()[places] for places in unpacked(found))
+        del order, found  # what follows takes the room of all that is left here
         texts = (frame["text"] for frame in corpus.frames())
-        ids, lengths, redacted = (corpus.column(name) for name in ("id", "length", "redacted"))
-        with stored_sets(texts, distinct(np.concatenate([a, b])), self.ngram, corpus.folder) as sets:
-            component = linked(a, b, sets, similarity=self.similarity, rows=len(ids))
-            return _keepers(component, sets, ids, lengths, redacted)
+        with stored_sets(texts, rows_in(a, b, documents), self.ngram, corpus.folder) as sets:
+            component = linked(a, b, sets, similarity=self.similarity, rows=documents)
+            del a, b
+            return _keepers(component, sets, *(corpus.column(name) for name in ("id", "length", "redacted")))
 
     def memory(self) -> Memory:
         names: list[str] = []

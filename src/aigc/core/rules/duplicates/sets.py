@@ -15,11 +15,13 @@ import polars as pl
 from aigc.core.documents.engine import local, threads
 from aigc.core.rules.units import Hashes, Ints, distinct, ngrams, spread
 
-__all__ = ["Sets", "containment", "jaccard", "set_of", "stored_sets"]
+__all__ = ["Rows", "Sets", "containment", "jaccard", "set_of", "stored_sets"]
 
 BITS = np.uint64(40)  # of a hash are compared; two n-grams of a pair of documents are taken for one with a chance of 1e-12
 IN_MEMORY = 1 << 25  # bytes; what is more goes to a file
 AT_ONCE = 1 << 19  # n-grams compared at once
+
+Rows = npt.NDArray[np.uint32]
 
 
 class Sets:
@@ -28,21 +30,21 @@ class Sets:
     def __init__(self, rows: Ints, flat: Hashes | IO[bytes], borders: Ints) -> None:
         self._rows, self._flat, self._borders = rows, flat, borders
 
-    def similarities(self, a: Ints, b: Ints) -> npt.NDArray[np.float64]:
+    def similarities(self, a: Ints | Rows, b: Ints | Rows) -> npt.NDArray[np.float64]:
         """|a and b| / |a or b| for each pair of rows; 0 where both are empty."""
-        a, b, common = self._common(a, b)
-        both = self._sizes(a) + self._sizes(b) - common
+        places, others, common = self._common(a, b)
+        both = self._sizes(places) + self._sizes(others) - common
         return np.asarray(common / np.maximum(both, 1), np.float64)
 
     def containments(self, a: Ints, b: Ints) -> npt.NDArray[np.float64]:
         """|a and b| / |a| for each pair of rows; 0 where a is empty."""
-        a, b, common = self._common(a, b)
-        return np.asarray(common / np.maximum(self._sizes(a), 1), np.float64)
+        places, _, common = self._common(a, b)
+        return np.asarray(common / np.maximum(self._sizes(places), 1), np.float64)
 
     def _sizes(self, places: Ints) -> Ints:
         return self._borders[places + 1] - self._borders[places]
 
-    def _common(self, a: Ints, b: Ints) -> tuple[Ints, Ints, Ints]:
+    def _common(self, a: Ints | Rows, b: Ints | Rows) -> tuple[Ints, Ints, Ints]:
         """Places of the rows, and the size of each pair's intersection."""
         a, b = np.searchsorted(self._rows, a), np.searchsorted(self._rows, b)
         work = np.cumsum(self._sizes(a) + self._sizes(b))
@@ -133,7 +135,7 @@ def stored_sets(texts: Iterable[pl.Series], rows: Ints, ngram: int, folder: Path
 
 def _spill(held: list[Hashes], file: IO[bytes]) -> None:
     for flat in held:
-        file.write(flat.tobytes())
+        file.write(flat.data)
     held.clear()
     file.flush()
 

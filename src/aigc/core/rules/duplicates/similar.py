@@ -8,11 +8,11 @@ import numpy.typing as npt
 import polars as pl
 
 from aigc.core.documents.engine import local, threads
-from aigc.core.rules.duplicates.sets import Sets, stored_sets
+from aigc.core.rules.duplicates.sets import Rows, Sets, stored_sets
 from aigc.core.rules.duplicates.sketch import band_keys, places_for, sketches
 from aigc.core.rules.units import Ints, distinct, ngrams
 
-__all__ = ["bands_of", "candidates", "components", "linked", "similar_pairs", "unpacked"]
+__all__ = ["bands_of", "candidates", "components", "linked", "rows_in", "similar_pairs", "unpacked"]
 
 NEIGHBOURS = 16  # in a band that many documents share, each is compared with so many beside it, and with the first
 AT_ONCE = 1 << 15  # candidate pairs, between two looks at who belongs together already
@@ -39,7 +39,13 @@ def candidates(bands: Iterable[pl.Series]) -> npt.NDArray[np.uint64]:
         bands: for each band the key of every row, null where a row takes no part.
     """
     found = [np.empty(0, np.uint64), *threads(_sharing, bands)]
-    return distinct(np.concatenate(found))
+    pairs = np.concatenate(found)
+    del found  # before another array of that size
+    pairs.sort()
+    new = np.ones(len(pairs), bool)
+    new[1:] = pairs[1:] != pairs[:-1]
+    once: npt.NDArray[np.uint64] = pairs[new]
+    return once
 
 
 def _sharing(keys: pl.Series) -> npt.NDArray[np.uint64]:
@@ -64,18 +70,26 @@ def _sharing(keys: pl.Series) -> npt.NDArray[np.uint64]:
     return distinct(np.concatenate(pairs))
 
 
-def _packed(a: Ints, b: Ints) -> npt.NDArray[np.uint64]:
+def _packed(a: Ints | Rows, b: Ints | Rows) -> npt.NDArray[np.uint64]:
     wanted = a != b
     a, b = a[wanted], b[wanted]
     return (np.minimum(a, b).astype(np.uint64) << np.uint64(32)) | np.maximum(a, b).astype(np.uint64)
 
 
-def unpacked(pairs: npt.NDArray[np.uint64]) -> tuple[Ints, Ints]:
+def unpacked(pairs: npt.NDArray[np.uint64]) -> tuple[Rows, Rows]:
     """The smaller and the larger row of each pair."""
-    return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(0xFFFFFFFF)).astype(np.int64)
+    return (pairs >> np.uint64(32)).astype(np.uint32), pairs.astype(np.uint32)
 
 
-def linked(a: Ints, b: Ints, sets: Sets, *, similarity: float, rows: int) -> Ints:
+def rows_in(a: Rows, b: Rows, rows: int) -> Ints:
+    """The rows that stand in a pair, each once, sorted; of so many."""
+    named = np.zeros(rows, bool)
+    named[a] = True
+    named[b] = True
+    return np.flatnonzero(named)
+
+
+def linked(a: Rows, b: Rows, sets: Sets, *, similarity: float, rows: int) -> Ints:
     """The component of each row, its smallest row, where rows of at least this similarity are linked.
 
     Args:
@@ -84,7 +98,7 @@ def linked(a: Ints, b: Ints, sets: Sets, *, similarity: float, rows: int) -> Int
     """
     component = np.arange(rows)
     for start in range(0, len(a), AT_ONCE):
-        x, y = a[start : start + AT_ONCE], b[start : start + AT_ONCE]
+        x, y = (side[start : start + AT_ONCE].astype(np.int64) for side in (a, b))
         apart = component[x] != component[y]
         x, y = x[apart], y[apart]
         alike = sets.similarities(x, y) >= similarity
@@ -124,10 +138,10 @@ def similar_pairs(frames: Frames, *, similarity: float, ngram: int = 5) -> pl.Da
     ]  # by content, so that rows may come in any order
     pairs = candidates(band.gather(order) for band in bands)
     del bands, found
-    a, b = (order.to_numpy()[rows].astype(np.int64) for rows in unpacked(pairs))
+    a, b = (order.to_numpy()[places] for places in unpacked(pairs))
     pairs = np.sort(_packed(a, b))
     a, b = unpacked(pairs)
-    with stored_sets((frame["text"] for frame in frames()), distinct(np.concatenate([a, b])), ngram) as sets:
+    with stored_sets((frame["text"] for frame in frames()), rows_in(a, b, len(order)), ngram) as sets:
         values = sets.similarities(a, b)
     kept = values >= similarity
     schema = {"a": pl.UInt32, "b": pl.UInt32, "similarity": pl.Float32}

@@ -109,3 +109,14 @@ def test_pairs_at_the_bound_share_a_band_and_strangers_do_not(similarity: float)
 def test_keys_of_different_bands_differ_for_the_same_numbers() -> None:
     same_everywhere = np.full((1, PLACES), 7, np.uint32)
     assert len(np.unique(band_keys(same_everywhere, 0.7))) == bands_for(0.7)[0]
+
+
+def test_a_set_has_the_same_sketch_whatever_stands_beside_it() -> None:
+    """Small sets have places that no round reaches, and these are filled for all of them at once."""
+    sizes = np.array([1, 0, 2, 900, 3, 1, 12, 0])
+    offsets = np.append(0, np.cumsum(sizes))
+    hashes = np.random.default_rng(3).integers(0, 1 << 62, offsets[-1], dtype=np.uint64)
+    together = sketches(hashes, offsets)
+    for i, size in enumerate(sizes):
+        alone = sketches(hashes[offsets[i] : offsets[i + 1]], np.array([0, size]))
+        assert np.array_equal(together[i], alone[0])

@@ -55,8 +55,7 @@ def cluster(documents: Documents, pairs: pl.DataFrame, *, group_by: Sequence[str
     groups = {name: documents.labels(name) for name in group_by}
     links += map(_links, groups.values())
     roots = components(pl.concat(links).unique(maintain_order=True), len(documents))
-    _, of = np.unique(roots, return_inverse=True)
-    of = of.astype(np.int64)
+    of = (np.cumsum(roots == np.arange(len(roots))) - 1)[roots]  # a root is a row, the smallest of its component
     count = int(of.max()) + 1
     keys = keys_of(of, documents.hashes, count)
     named: list[tuple[Ints, Hashes]] = []
@@ -83,6 +82,8 @@ def _pointers(labels: pl.Series, ids: pl.Series) -> pl.DataFrame:
 
 def _links(labels: pl.Series) -> pl.DataFrame:
     """Each row with the first row of the same label; null labels and first rows are left out."""
-    rows = pl.DataFrame({"label": labels}).with_row_index("b").drop_nulls()
+    rows = (
+        pl.DataFrame({"label": labels}).with_row_index("b").filter(pl.col("label").is_not_null() & pl.lit(labels.is_duplicated()))
+    )
     linked = rows.with_columns(a=pl.col("b").first().over("label")).filter(pl.col("a") != pl.col("b"))
     return linked.select(pl.col("a", "b").cast(pl.Int64))

@@ -112,8 +112,9 @@ def _rows(paths: Sequence[Path]) -> Frames:
 
 def _copies(rows: pl.DataFrame, held: int, against: int) -> pl.DataFrame:
     """Documents of one part whose text is in another, with the first such document."""
-    others = rows.filter(side=against).unique("text", keep="first", maintain_order=True).select("text", other="row")
-    found = rows.filter(side=held).join(others, on="text")
+    here = rows.filter(side=held)
+    others = rows.filter(side=against).join(here, on="text", how="semi").group_by("text").agg(other=pl.col("row").min())
+    found = here.join(others, on="text")
     return found.select("row", "other", part=pl.lit(held, pl.Int8), against=pl.lit(against, pl.Int8))
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from aigc.core.documents.engine import local
-from aigc.core.rules.duplicates.sets import BITS, jaccard, set_of
+from aigc.core.rules.duplicates.sets import BITS, cuts_of, set_of, shared
 from aigc.core.rules.units import Hashes, Ints, distinct, ngrams_of, spread
 
 __all__ = ["Overlap", "overlap"]
@@ -175,7 +175,7 @@ class _Met:
 
 @lru_cache(maxsize=1)
 def _stored(folder: str) -> dict[str, Any]:
-    return {path.stem: np.load(path, mmap_mode="r") for path in Path(folder).glob("*.npy")}
+    return {path.stem: np.asarray(np.load(path, mmap_mode="r")) for path in Path(folder).glob("*.npy")}
 
 
 def _meet(folder: str, start: int, similarity: float, texts: pl.Series) -> _Met:
@@ -186,19 +186,33 @@ def _meet(folder: str, start: int, similarity: float, texts: pl.Series) -> _Met:
     """
     held = _stored(folder)
     (short, offsets), (long, _) = ngrams_of(texts.fill_null(""), [NGRAM, PASSAGE])
-    short = short >> _LOST
-    hit, place = _Lookup(held["prefix"], held["prefix-table"]).find(short << _LOST)
+    short = (short >> _LOST) << _LOST
+    hit, place = _Lookup(held["prefix"], held["prefix-table"]).find(short)
     number = np.searchsorted(offsets, hit, side="right") - 1
     starts = held["borders"][place]
     times = held["borders"][place + 1] - starts
-    near = np.unique(np.stack([np.repeat(number, times), held["owners"][spread(starts, times)]], axis=1), axis=0)
-    values = np.zeros(len(near))
-    for i, (one, row) in enumerate(near.tolist()):
-        first, last = held["set-borders"][row - start : row - start + 2]
-        values[i] = jaccard(distinct(short[offsets[one] : offsets[one + 1]]), held["sets"][first:last])
+    near = distinct((np.repeat(number, times) << 32) | held["owners"][spread(starts, times)])
+    ones, rows = near >> 32, near & 0xFFFFFFFF
+    values = _similarities(held, (short, offsets), ones, rows - start)
     kept = values >= similarity
     seen = distinct(_Lookup(held["passages"], held["passages-table"]).find(long)[1])
-    return _Met(len(texts), near[kept, 0], near[kept, 1], values[kept], seen)
+    return _Met(len(texts), ones[kept], rows[kept], values[kept], seen)
+
+
+def _similarities(held: dict[str, Any], ngrams: tuple[Hashes, Ints], ones: Ints, places: Ints) -> npt.NDArray[np.float64]:
+    """The Jaccard similarity of each pair: a text, by its n-grams, and the held-out row of that place."""
+    named = distinct(ones)
+    counts = ngrams[1][named + 1] - ngrams[1][named]
+    flat, sizes = set_of(ngrams[0][spread(ngrams[1][named], counts)], np.append(0, np.cumsum(counts)))
+    own = np.append(0, np.cumsum(sizes)), np.searchsorted(named, ones)
+    theirs = held["set-borders"]
+    a_sizes, b_sizes = sizes[own[1]], theirs[places + 1] - theirs[places]
+    common = np.zeros(len(ones), np.int64)
+    for cut in cuts_of(a_sizes + b_sizes):
+        a = flat[spread(own[0][own[1][cut]], a_sizes[cut])]
+        b = held["sets"][spread(theirs[places[cut]], b_sizes[cut])]
+        common[cut] = shared(a, a_sizes[cut], b, b_sizes[cut])
+    return np.asarray(common / np.maximum(a_sizes + b_sizes - common, 1), np.float64)
 
 
 def _both(texts: pl.Series) -> tuple[tuple[Hashes, Ints], tuple[Hashes, Ints]]:

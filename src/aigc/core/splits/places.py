@@ -25,7 +25,7 @@ def folded(texts: pl.Series) -> pl.Series:
 
 def text_hashes(texts: pl.Series) -> Hashes:
     """One hash a text; texts that differ only in white space have the same."""
-    return _joined(hashlib.blake2b(text.encode(), digest_size=8, salt=_SALT).digest() for text in folded(texts))
+    return _joined(hashlib.blake2b(text, digest_size=8, salt=_SALT).digest() for text in folded(texts).cast(pl.Binary).to_list())
 
 
 def value_hashes(values: pl.Series, column: str) -> Hashes:

@@ -15,7 +15,7 @@ import polars as pl
 from aigc.core.documents.engine import local, threads
 from aigc.core.rules.units import Hashes, Ints, distinct, ngrams, spread
 
-__all__ = ["Rows", "Sets", "containment", "jaccard", "set_of", "stored_sets"]
+__all__ = ["Rows", "Sets", "containment", "cuts_of", "jaccard", "set_of", "shared", "stored_sets"]
 
 BITS = np.uint64(40)  # of a hash are compared; two n-grams of a pair of documents are taken for one with a chance of 1e-12
 IN_MEMORY = 1 << 25  # bytes; what is more goes to a file
@@ -47,31 +47,15 @@ class Sets:
     def _common(self, a: Ints | Rows, b: Ints | Rows) -> tuple[Ints, Ints, Ints]:
         """Places of the rows, and the size of each pair's intersection."""
         a, b = np.searchsorted(self._rows, a), np.searchsorted(self._rows, b)
-        work = np.cumsum(self._sizes(a) + self._sizes(b))
         out = np.zeros(len(a), np.int64)
-        cuts: list[slice] = []
-        start = 0
-        while start < len(a):
-            done = work[start - 1] if start else 0
-            stop = max(int(np.searchsorted(work, done + AT_ONCE, side="right")), start + 1)
-            stop = min(stop, start + (1 << 23))  # the pair's number has 24 bits
-            cuts.append(slice(start, stop))
-            start = stop
+        cuts = cuts_of(self._sizes(a) + self._sizes(b))
         for cut, counts in zip(cuts, threads(lambda cut: self._intersections(a[cut], b[cut]), cuts), strict=True):
             out[cut] = counts
         return a, b, out
 
     def _intersections(self, a: Ints, b: Ints) -> Ints:
-        number = np.arange(len(a))
-        keys = np.concatenate([self._tagged(a, number), self._tagged(b, number)])
-        keys.sort()
-        twice = keys[1:][keys[1:] == keys[:-1]]
-        return np.bincount((twice >> BITS).astype(np.int64), minlength=len(a))
-
-    def _tagged(self, places: Ints, number: Ints) -> Hashes:
-        """All hashes of these places, with a number for each place in front."""
-        sizes = self._sizes(places)
-        return self._taken(places, sizes) | np.repeat(number.astype(np.uint64) << BITS, sizes)
+        sizes = self._sizes(a), self._sizes(b)
+        return shared(self._taken(a, sizes[0]), sizes[0], self._taken(b, sizes[1]), sizes[1])
 
     def _taken(self, places: Ints, sizes: Ints) -> Hashes:
         """The hashes of these places, one behind the other."""
@@ -84,6 +68,34 @@ class Sets:
         for start, size, end in zip(starts.tolist(), sizes.tolist(), ends.tolist(), strict=True):
             out[end - size : end] = np.frombuffer(os.pread(file, 8 * size, 8 * start), np.uint64)
         return out
+
+
+def cuts_of(sizes: Ints) -> list[slice]:
+    """Pairs, given the n-grams of each, cut into heaps that are compared at once."""
+    work = np.cumsum(sizes)
+    cuts: list[slice] = []
+    start = 0
+    while start < len(sizes):
+        done = work[start - 1] if start else 0
+        stop = max(int(np.searchsorted(work, done + AT_ONCE, side="right")), start + 1)
+        stop = min(stop, start + (1 << 23))  # the pair's number has 24 bits
+        cuts.append(slice(start, stop))
+        start = stop
+    return cuts
+
+
+def shared(a: Hashes, a_sizes: Ints, b: Hashes, b_sizes: Ints) -> Ints:
+    """How many 40-bit hashes set i of a and set i of b have in common.
+
+    Args:
+        a, b: the sets, one behind the other; fewer than 2^24.
+        a_sizes, b_sizes: hashes in each.
+    """
+    number = np.arange(len(a_sizes), dtype=np.uint64) << BITS
+    keys = np.concatenate([a | np.repeat(number, a_sizes), b | np.repeat(number, b_sizes)])
+    keys.sort()
+    twice = keys[1:][keys[1:] == keys[:-1]]
+    return np.bincount((twice >> BITS).astype(np.int64), minlength=len(a_sizes))
 
 
 def set_of(hashes: Hashes, offsets: Ints) -> tuple[Hashes, Ints]:

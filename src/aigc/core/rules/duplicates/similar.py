@@ -1,6 +1,6 @@
 """Documents into pairs whose Jaccard similarity was computed, and pairs into components."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -10,24 +10,38 @@ import polars as pl
 from aigc.core.documents.engine import local, threads
 from aigc.core.rules.duplicates.sets import Rows, Sets, stored_sets
 from aigc.core.rules.duplicates.sketch import band_keys, places_for, sketches
-from aigc.core.rules.units import Ints, distinct, ngrams
+from aigc.core.rules.units import Hashes, Ints, distinct, ngrams
 
 __all__ = ["bands_of", "candidates", "components", "linked", "rows_in", "similar_pairs", "unpacked"]
 
 NEIGHBOURS = 16  # in a band that many documents share, each is compared with so many beside it, and with the first
+_MOST_BITS = 22  # of a key, that tell most of those apart that are alone
 AT_ONCE = 1 << 15  # candidate pairs, between two looks at who belongs together already
 
+Keys = tuple[Hashes, npt.NDArray[np.bool_]]
 Frames = Callable[[], Iterator[pl.DataFrame]]
 """Gives the same frames with a column `text` each time that it is called."""
 
 
 def bands_of(texts: pl.Series, *, similarity: float, ngram: int) -> pl.DataFrame:
     """A column of keys for each band, "0", "1", ...; null in all of them for a text without any word."""
+    keys, wordless = _keys_of(texts, similarity=similarity, ngram=ngram)
+    return pl.DataFrame({str(i): _band(key, wordless) for i, key in enumerate(keys)})
+
+
+def _keys_of(texts: pl.Series, *, similarity: float, ngram: int) -> Keys:
+    """The keys, shape [bands, texts], and which texts have no word."""
     hashes, offsets = ngrams(texts, ngram)
-    keys = band_keys(sketches(hashes, offsets, places_for(similarity)), similarity)
-    frame = pl.DataFrame({str(i): key for i, key in enumerate(keys)})
-    wordless = pl.Series(np.diff(offsets) == 0)
-    return frame.select(pl.when(~wordless).then(pl.col(name)).alias(name) for name in frame.columns) if wordless.any() else frame
+    return band_keys(sketches(hashes, offsets, places_for(similarity)), similarity), np.diff(offsets) == 0
+
+
+def _band(keys: Hashes, wordless: npt.NDArray[np.bool_]) -> pl.Series:
+    return pl.Series(keys).set(pl.Series(wordless), None) if wordless.any() else pl.Series(keys)
+
+
+def _joined(found: Sequence[Keys], number: int) -> pl.Series:
+    """One band of all batches."""
+    return _band(np.concatenate([keys[number] for keys, _ in found]), np.concatenate([wordless for _, wordless in found]))
 
 
 def candidates(bands: Iterable[pl.Series]) -> npt.NDArray[np.uint64]:
@@ -49,16 +63,21 @@ def candidates(bands: Iterable[pl.Series]) -> npt.NDArray[np.uint64]:
 
 
 def _sharing(keys: pl.Series) -> npt.NDArray[np.uint64]:
-    frame = pl.DataFrame({"key": keys}).select(pl.arg_sort_by("key", nulls_last=True, maintain_order=True))
-    rows = frame[:, 0].to_numpy()[: len(keys) - keys.null_count()]
-    ordered = keys.gather(rows).to_numpy()
+    known = keys.is_not_null().arg_true().to_numpy() if keys.null_count() else None
+    values = keys.drop_nulls().to_numpy()
+    rows = _crowded(values)
+    ordered = values[rows]
+    by_key = np.argsort(ordered, kind="stable")
+    rows, ordered = rows[by_key], ordered[by_key]
     same = ordered[1:] == ordered[:-1]
     shared = np.zeros(len(rows), bool)
     shared[1:] = same
     shared[:-1] |= same
-    rows, ordered = rows[shared].astype(np.int64), ordered[shared]
+    rows, ordered = rows[shared], ordered[shared]
     if not len(rows):
         return np.empty(0, np.uint64)
+    if known is not None:
+        rows = known[rows].astype(np.int64)
     begins = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
     first = np.repeat(rows[begins], np.diff(np.concatenate([begins, [len(rows)]])))
     pairs = [_packed(first, rows)]
@@ -68,6 +87,18 @@ def _sharing(keys: pl.Series) -> npt.NDArray[np.uint64]:
             break
         pairs.append(_packed(rows[near], rows[near + step]))
     return distinct(np.concatenate(pairs))
+
+
+def _crowded(keys: Hashes) -> Ints:
+    """Places of all keys that occur more than once, and of a few others; most keys are alone, and need no sorting."""
+    bits = min(max(len(keys).bit_length() + 2, 8), _MOST_BITS)
+    bucket = (keys >> np.uint64(64 - bits)).view(np.int64)
+    places = np.arange(len(keys), dtype=np.uint32)
+    last = np.empty(1 << bits, np.uint32)
+    last[bucket] = places
+    several = np.zeros(1 << bits, bool)
+    several[bucket[last[bucket] != places]] = True
+    return np.flatnonzero(several[bucket])
 
 
 def _packed(a: Ints | Rows, b: Ints | Rows) -> npt.NDArray[np.uint64]:
@@ -131,13 +162,13 @@ def similar_pairs(frames: Frames, *, similarity: float, ngram: int = 5) -> pl.Da
     Returns:
         columns a, b (row numbers over all frames, a < b) and similarity, which was computed from the texts; sorted by a, b.
     """
-    found = local(partial(bands_of, similarity=similarity, ngram=ngram), (frame["text"] for frame in frames()))
-    bands = pl.concat([*found] or [pl.DataFrame({"0": pl.Series(dtype=pl.UInt64)})], rechunk=True)
-    order = bands.select(pl.arg_sort_by(bands.columns[:4], maintain_order=True))[
-        :, 0
-    ]  # by content, so that rows may come in any order
-    pairs = candidates(band.gather(order) for band in bands)
-    del bands, found
+    keys_of = partial(_keys_of, similarity=similarity, ngram=ngram)
+    found = [*local(keys_of, (frame["text"] for frame in frames()))] or [keys_of(pl.Series(dtype=pl.String))]
+    bands = range(len(found[0][0]))
+    first = pl.DataFrame({str(number): _joined(found, number) for number in bands[:4]})
+    order = first.select(pl.arg_sort_by(first.columns, maintain_order=True))[:, 0]  # by content: rows may come in any order
+    pairs = candidates(_joined(found, number).gather(order) for number in bands)
+    del first, found
     a, b = (order.to_numpy()[places] for places in unpacked(pairs))
     pairs = np.sort(_packed(a, b))
     a, b = unpacked(pairs)

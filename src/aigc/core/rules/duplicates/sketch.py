@@ -9,7 +9,7 @@ Source: Dahlgaard, Knudsen, Thorup, Fast Similarity Sketching, FOCS 2017.
 import numpy as np
 import numpy.typing as npt
 
-from aigc.core.rules.units import Ints, mixed
+from aigc.core.rules.units import Ints, mixed, spread
 
 __all__ = ["PLACES", "band_keys", "bands_for", "places_for", "sketches"]
 
@@ -44,8 +44,12 @@ def sketches(hashes: npt.NDArray[np.uint64], offsets: Ints, places: int = PLACES
         if not len(at):
             return out
         h = left * _FACTORS[turn]  # multiply-shift (Dietzfelbinger et al. 1997): the upper bits are the hash
-        place = owner + (h >> shift).astype(np.int64)
-        number = ((h >> low).astype(np.uint32) & _NUMBER) | np.uint32(turn << 27)
+        place = (h >> shift).view(np.int64)
+        place += owner
+        h >>= low
+        number = h.astype(np.uint32)
+        number &= _NUMBER
+        number |= np.uint32(turn << 27)
         np.minimum.at(flat, place, number)
         if turn not in _LOOKS:
             continue
@@ -58,12 +62,15 @@ def sketches(hashes: npt.NDArray[np.uint64], offsets: Ints, places: int = PLACES
             held = at
             left, owner = left[kept], owner[kept]
     if len(at):
-        borders = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
+        starts = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
         for free_place in range(places):
-            smallest = np.minimum.reduceat(mixed(left, 1000 + free_place), borders)
-            number = (smallest >> np.uint64(37)).astype(np.uint32) | np.uint32(_ROUNDS << 27)
-            free = out[at, free_place] == _EMPTY
-            out[at[free], free_place] = number[free]
+            free = np.flatnonzero(out[at, free_place] == _EMPTY)
+            if not len(free):
+                continue
+            sizes = counts[at[free]]
+            its = left[spread(starts[free], sizes)]
+            smallest = np.minimum.reduceat(mixed(its, 1000 + free_place), np.cumsum(sizes) - sizes)
+            out[at[free], free_place] = (smallest >> np.uint64(37)).astype(np.uint32) | np.uint32(_ROUNDS << 27)
     return out
 
 

@@ -135,7 +135,9 @@ class _Held:
             hashes, rows = hashes[:0], rows[:0]
         hashes, rows = _rarest(hashes, rows, similarity or 1)
         order = np.argsort(hashes, kind="stable")
-        unique, borders = np.unique(hashes[order], return_index=True)
+        hashes = hashes[order]
+        borders = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1])[: len(hashes)])
+        unique = hashes[borders]
         every = np.concatenate(long)
         known, place = np.unique(every, return_inverse=True)
         long_rows = np.repeat(np.arange(start, stop), np.concatenate(long_counts))

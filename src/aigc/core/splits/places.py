@@ -57,10 +57,13 @@ def keys_of(clusters: Ints, hashes: Hashes, count: int) -> Hashes:
         hashes: one for each of these.
         count: clusters.
     """
+    keys = np.zeros(count, dtype=np.uint64)
+    keys[clusters] = hashes  # right for most: they have one
+    several = np.flatnonzero(np.bincount(clusters, minlength=count)[clusters] > 1)
+    clusters, hashes = clusters[several], hashes[several]
     order = np.lexsort((mixed(hashes), clusters))
     ordered = clusters[order]
     first = np.ones(len(order), dtype=bool)
     first[1:] = ordered[1:] != ordered[:-1]
-    keys = np.zeros(count, dtype=np.uint64)
     keys[ordered[first]] = hashes[order][first]
     return keys

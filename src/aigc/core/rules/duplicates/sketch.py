@@ -53,8 +53,11 @@ def sketches(hashes: npt.NDArray[np.uint64], offsets: Ints, places: int = PLACES
         np.minimum.at(flat, place, number)
         if turn not in _LOOKS:
             continue
-        unfinished = (out[at] == _EMPTY).any(axis=1)
-        if not unfinished.all():
+        likely = np.flatnonzero(counts[at] * (turn + 1) >= 3 * places)  # of others hardly any has no free place
+        free = (out[at[likely]] == _EMPTY).view(np.uint64 if places % 8 == 0 else np.bool_).any(axis=1)
+        if not free.all():
+            unfinished = np.ones(len(at), bool)
+            unfinished[likely] = free
             at = at[unfinished]
             keep = np.zeros(sets, bool)
             keep[at] = True
@@ -64,13 +67,13 @@ def sketches(hashes: npt.NDArray[np.uint64], offsets: Ints, places: int = PLACES
     if len(at):
         starts = np.flatnonzero(np.concatenate([[True], owner[1:] != owner[:-1]]))
         for free_place in range(places):
-            free = np.flatnonzero(out[at, free_place] == _EMPTY)
-            if not len(free):
+            lack = np.flatnonzero(out[at, free_place] == _EMPTY)
+            if not len(lack):
                 continue
-            sizes = counts[at[free]]
-            its = left[spread(starts[free], sizes)]
+            sizes = counts[at[lack]]
+            its = left[spread(starts[lack], sizes)]
             smallest = np.minimum.reduceat(mixed(its, 1000 + free_place), np.cumsum(sizes) - sizes)
-            out[at[free], free_place] = (smallest >> np.uint64(37)).astype(np.uint32) | np.uint32(_ROUNDS << 27)
+            out[at[lack], free_place] = (smallest >> np.uint64(37)).astype(np.uint32) | np.uint32(_ROUNDS << 27)
     return out
 
 

@@ -72,7 +72,8 @@ def apply(documents: pl.DataFrame, rules: Sequence[Rule], finding: Finding | Non
                 new.append(step)
                 documents = _left(step)
         for step in new:
-            entries.append(_entries(step))
+            if step.hit.any():
+                entries.append(_entries(step))
             if not isinstance(step.rule, Edit) and getattr(step.rule, "drop", True):
                 dropped.append(step.seen.filter(step.hit))
         if is_measure:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from aigc.core.rules import repetition
+from aigc.core.rules.alphabet import among
 from aigc.core.rules.units import COMMON, DIGIT, HAN, LETTER, MARK, PUNCTUATION, SPACE, UPPER, Ints, Units, pieces
 
 __all__ = ["FACTS", "Counter", "facts"]
@@ -23,10 +24,6 @@ Counter = Callable[[Units], npt.NDArray[np.int64]]
 _TERMINAL = ".!?\"'。！？…”’」』"  # C4 (Raffel et al. 2020) and the Chinese marks
 _BULLETS = "•‣◦⁃·●○■□▪▫►▶*-–—"  # as first character of a line, before a space where it is ASCII
 _SHORT_LINE = 30  # characters, FineWeb (Penedo et al. 2024)
-
-
-def _points(characters: str) -> npt.NDArray[np.uint32]:
-    return np.array(sorted(map(ord, characters)), np.uint32)
 
 
 def _per_document(units: Units, values: npt.NDArray[np.generic]) -> npt.NDArray[np.int64]:
@@ -105,10 +102,10 @@ def _lines(units: Units) -> Numbers:
         (end - start >= 2) & (ends_with == 46) & (points[np.maximum(end - 1, 0)] == 46) & (points[np.maximum(end - 2, 0)] == 46)
     )
     wide = begins_with > 127
-    bullet = np.isin(begins_with, _points(_BULLETS)) & (wide | (points[np.minimum(start + 1, len(points) - 1)] == 32))
+    bullet = among(begins_with, _BULLETS) & (wide | (points[np.minimum(start + 1, len(points) - 1)] == 32))
     found = {
         "lines": np.bincount(document, minlength=len(units)),
-        "terminal_lines": count(np.isin(ends_with, _points(_TERMINAL)) & ~ellipsis),
+        "terminal_lines": count(among(ends_with, _TERMINAL) & ~ellipsis),
         "bullet_lines": count(bullet),
         "ellipsis_lines": count(ellipsis),
         "short_lines": count(end + 1 - start <= _SHORT_LINE),
@@ -138,12 +135,12 @@ def _marks(units: Units) -> Numbers:
 
     dots = (marks == 46) & (before(1) == 46) & (before(2) == 46) & (before(3) != 46)
     dots |= (marks == ord("…")) & (before(1) != ord("…"))
-    wide = np.isin(marks, _points("。！？"))
-    ascii_end = np.isin(marks, _points(".!?"))
+    wide = among(marks, "。！？")
+    ascii_end = among(marks, ".!?")
     behind = np.minimum(odd + 1, len(points) - 1)
     closed = (classes[behind] & SPACE) != 0
-    closed |= np.isin(points[behind], _points("\"'”’)"))
-    again = np.isin(points[behind], _points("。！？.!?"))
+    closed |= among(points[behind], "\"'”’)")
+    again = among(points[behind], "。！？.!?")
     return {
         "hashes": _at(units, odd[marks == 35]),
         "ellipses": _at(units, odd[dots]),

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from aigc.core.rules.alphabet import among
+
 __all__ = [
     "COMMON",
     "DIGIT",
@@ -47,7 +49,7 @@ LETTER, DIGIT, MARK, HAN, UPPER, SPACE, PUNCTUATION, COMMON = (np.uint8(1 << i) 
 
 _COMMON = ".,;:!?'\"()-—–…‘’“”。，、；：！？（）《》〈〉「」『』【】·・〔〕□"
 _SIGNS = "☀☁☂☃☕☺⚡✅✨❤"
-_JOINERS = np.array([0x27, 0x2D, 0x2010, 0x2011, 0x2019], np.uint32)
+_JOINERS = "'-\u2010\u2011\u2019"
 
 _POINTS = 0x34000  # all that Unicode has assigned to letters; what lies above counts as a symbol
 _PIECE = 1 << 17  # code points worked on at once: the arrays of a piece fit in the cache
@@ -241,7 +243,7 @@ def _units(texts: pl.Series, lengths: Ints) -> Units:
     word[marks] = word[base]
     joiners = np.flatnonzero((classes & PUNCTUATION) != 0)
     joiners = joiners[(joiners > 0) & (joiners < len(points) - 1)]
-    joiners = joiners[np.isin(points[joiners], _JOINERS)]
+    joiners = joiners[among(points[joiners], _JOINERS)]
     joiners = joiners[word[joiners - 1] & word[joiners + 1]]
     word[joiners] = True
     border = word[1:] != word[:-1]

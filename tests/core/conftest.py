@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import PreTrainedModel
 
-from aigc.core.model import architectures, checkpoints
+from aigc.core.model import checkpoints, families
 from aigc.core.tokens.text import TextCodec, train_bpe
 
 SENTENCES = [
@@ -43,15 +43,12 @@ def tiny_model(codec: TextCodec) -> MakeModel:
         family: str = "gpt2", *, seed: int = 0, dropout: float = 0.0, context: int = CONTEXT, sharpen: float = 1.0
     ) -> PreTrainedModel:
         torch.manual_seed(seed)
-        model = architectures.build(
-            family,  # type: ignore[arg-type]
-            layers=2,
-            width=32,
-            heads=2,
-            dropout=dropout,
+        model = families.build(
+            family,
+            shape=families.Shape(layers=2, width=32, heads=2, dropout=dropout),
             vocabulary=codec.vocabulary,
+            ids=families.SpecialIds.of(codec),
             context=context,
-            end=codec.end,
         )
         with torch.no_grad():
             for parameter in model.parameters():

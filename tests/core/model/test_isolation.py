@@ -1,191 +1,109 @@
-"""Packed documents do not see each other, and checkpoints are what plain transformers loads."""
-
-import os
-import shutil
-from pathlib import Path
+"""In a flat batch each sample gets what the plain transformers model makes of it alone, and so do its gradients."""
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from flats import NAMES, batch_of, model_of, samples_of
+from transformers import PreTrainedModel
 
-from aigc.core.batches.packing import IGNORED, Batch
-from aigc.core.model import architectures, checkpoints
-from aigc.core.tokens.text import TextCodec
-from aigc.core.training.loop import loss_sum
-from aigc.errors import AigcError
-from conftest import MakeModel
+from aigc.core.batches.batch import Batch
+from aigc.core.batches.sample import IGNORED, Sample
+from aigc.core.model.attention import NAME, unpacked
+from aigc.core.model.bodies import hidden_states
+from aigc.core.model.head import head, pair_scores
+from aigc.core.model.learner import Learner
 
-FAMILIES = pytest.mark.parametrize("family", ["gpt2", "llama"])
-LENGTHS = (5, 1, 11, 7)
-CPU = torch.device("cpu")
-
-
-@pytest.fixture
-def documents() -> list[torch.Tensor]:
-    """Token ids of documents of different lengths, one more than goes in."""
-    generator = torch.Generator().manual_seed(5)
-    return [torch.randint(0, 300, (length + 1,), generator=generator) for length in LENGTHS]
+ALL = pytest.mark.parametrize("name", NAMES)
 
 
-def _alone(document: torch.Tensor) -> Batch:
-    ids = document[None]
-    return Batch(ids[:, :-1], torch.arange(ids.shape[1] - 1)[None], ids[:, 1:])
+def plain(model: PreTrainedModel, sample: Sample) -> dict[str, torch.Tensor]:
+    """What the model itself says to one sample: the last hidden states (L, W), logits (L, V), and those of a pair (2,)."""
+    ids = torch.from_numpy(sample.input_ids)[None]
+    types = {} if sample.token_types is None else {"token_type_ids": torch.from_numpy(sample.token_types)[None]}
+    if sample.source_ids is not None:
+        source = torch.from_numpy(sample.source_ids)[None]
+        out = model(input_ids=source, decoder_input_ids=ids, use_cache=False, output_hidden_states=True)
+        hidden, logits = out.decoder_hidden_states[-1], out.logits
+    else:
+        out = model(input_ids=ids, output_hidden_states=True, **types)
+        hidden, logits = out.hidden_states[-1], out.prediction_logits if hasattr(out, "prediction_logits") else out.logits
+    found = {"hidden": hidden[0], "logits": logits[0]}
+    return found if sample.pair is None else found | {"pair": out.seq_relationship_logits[0]}
 
 
-def _packed(documents: list[torch.Tensor], padding: int = 4) -> Batch:
-    ids = torch.cat([*(document[:-1] for document in documents), torch.zeros(padding, dtype=torch.int64)])
-    positions = torch.cat([*(torch.arange(len(document) - 1) for document in documents), torch.arange(padding)])
-    labels = torch.cat([*(document[1:] for document in documents), torch.full((padding,), IGNORED)])
-    return Batch(ids[None], positions[None], labels[None])
+def loss_alone(model: PreTrainedModel, sample: Sample) -> torch.Tensor:
+    """The summed loss of a sample by the model's own forward and torch's cross-entropy."""
+    said = plain(model, sample)
+    labels, weights = torch.from_numpy(sample.labels), torch.from_numpy(sample.weights)
+    nats = torch.nn.functional.cross_entropy(said["logits"], labels, reduction="none", ignore_index=IGNORED)
+    loss = (nats * weights).sum()
+    if sample.pair is not None:
+        loss = loss + torch.nn.functional.cross_entropy(said["pair"][None], torch.tensor([sample.pair]))
+    return loss
 
 
-def _logits(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    with torch.no_grad():
-        return model(input_ids=batch.input_ids, position_ids=batch.position_ids, use_cache=False).logits[0]
+def gradients(model: PreTrainedModel) -> dict[str, torch.Tensor]:
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in model.named_parameters()}
 
 
-def _gradients(model: PreTrainedModel, batches: list[Batch]) -> list[torch.Tensor]:
-    model.zero_grad(set_to_none=True)
-    for batch in batches:
-        loss_sum(model, batch).backward()
-    return [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
+def ranges(batch: Batch, samples: list[Sample]) -> list[slice]:
+    ends = batch.bounds.tolist()
+    return [slice(ends[place], ends[place + 1]) for place in range(len(samples))]
 
 
-@FAMILIES
-def test_packed_logits_are_those_of_each_document_alone(family: str, tiny_model: MakeModel, documents: list[torch.Tensor]) -> None:
-    model = tiny_model(family, sharpen=5.0)
-    alone = torch.cat([_logits(model, _alone(document)) for document in documents])
-    packed = _logits(model, _packed(documents))[: len(alone)]
-    torch.testing.assert_close(packed, alone, atol=1e-5, rtol=1e-5)
+@ALL
+@torch.no_grad()
+def test_hidden_states_and_logits_are_those_of_each_sample_alone(name: str) -> None:
+    model, samples = model_of(name, sharpen=4.0), samples_of(name)
+    batch = batch_of(samples)
+    hidden = hidden_states(model, batch)
+    logits = head(model, hidden).logits()
+    firsts = hidden[batch.bounds[: len(samples)]]
+    with unpacked(model):
+        for number, (places, sample) in enumerate(zip(ranges(batch, samples), samples, strict=True)):
+            alone = plain(model, sample)
+            torch.testing.assert_close(hidden[places], alone["hidden"], atol=1e-5, rtol=1e-5)
+            torch.testing.assert_close(logits[places], alone["logits"], atol=1e-5, rtol=1e-5)
+            if sample.pair is not None:
+                torch.testing.assert_close(pair_scores(model, firsts)[number], alone["pair"], atol=1e-5, rtol=1e-5)
 
 
-@FAMILIES
-def test_packed_gradients_are_the_sum_of_each_document_alone(
-    family: str, tiny_model: MakeModel, documents: list[torch.Tensor]
-) -> None:
-    model = tiny_model(family)
-    packed = _gradients(model, [_packed(documents)])
-    alone = _gradients(model, [_alone(document) for document in documents])
-    assert len(packed) == len(list(model.parameters()))
-    for one, other in zip(packed, alone, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+@ALL
+def test_loss_and_gradients_are_the_sum_of_each_sample_alone(name: str) -> None:
+    model, samples = model_of(name, sharpen=2.0), samples_of(name)
+    learner = Learner(model)
+    with unpacked(model):
+        alone = sum((loss_alone(model, sample) for sample in samples), torch.zeros(()))
+        alone.backward()
+    expected = gradients(model)
+    model.zero_grad()
+    found = learner(batch_of(samples), token_total=1.0, pair_total=1.0)
+    found.loss.backward()
+    torch.testing.assert_close(found.loss, alone, atol=1e-5, rtol=1e-5)
+    for key, gradient in gradients(model).items():
+        torch.testing.assert_close(gradient, expected[key], atol=1e-5, rtol=1e-4, msg=lambda text, key=key: f"{key}: {text}")
 
 
-@FAMILIES
-def test_another_document_changes_nothing_but_its_own_logits(
-    family: str, tiny_model: MakeModel, documents: list[torch.Tensor]
-) -> None:
-    model = tiny_model(family)
-    changed = [documents[0].flip(0) + 1, *documents[1:]]
-    before, after = (_logits(model, _packed(some)) for some in (documents, changed))
-    assert not torch.allclose(before[: LENGTHS[0]], after[: LENGTHS[0]])
-    torch.testing.assert_close(before[LENGTHS[0] :], after[LENGTHS[0] :], atol=1e-6, rtol=0)
+@ALL
+@torch.no_grad()
+def test_another_sample_changes_nothing_but_its_own(name: str) -> None:
+    model, samples = model_of(name, sharpen=4.0), samples_of(name)
+    changed = [samples_of(name, seed=1)[0], *samples[1:]]
+    batches = batch_of(samples), batch_of(changed)
+    before, after = (hidden_states(model, batch) for batch in batches)
+    own, other = (ranges(batch, samples)[0] for batch in batches)
+    assert not torch.allclose(before[own], after[other])
+    torch.testing.assert_close(before[own.stop : -3], after[other.stop : -3], atol=1e-6, rtol=1e-6)
 
 
-@FAMILIES
-def test_weights_begin_at_a_standard_deviation_of_a_fiftieth(family: str, tiny_model: MakeModel) -> None:
-    model = tiny_model(family)
-    matrices = {name: p for name, p in model.named_parameters() if p.dim() == 2 and "c_proj" not in name}
-    assert len(matrices) > 4
-    for name, parameter in matrices.items():  # gpt2 divides its c_proj by the square root of twice the layers
-        assert parameter.std().item() == pytest.approx(0.02, rel=0.1), name
-        assert abs(parameter.mean().item()) < 0.002, name
-
-
-@FAMILIES
-def test_embeddings_are_tied_and_numbers_are_kept(family: str, tiny_model: MakeModel, codec: TextCodec) -> None:
-    model = tiny_model(family, context=48)
-    assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
-    assert model.get_input_embeddings().weight.shape == (codec.vocabulary, 32)
-    assert checkpoints.context_of(model) == 48
-    assert model.config.eos_token_id == codec.end
-
-
-@pytest.mark.parametrize(("width", "inner"), [(12, 32), (13, 64), (768, 2048), (4096, 10944)])
-def test_llama_inner_is_eight_thirds_up_to_a_multiple_of_32(width: int, inner: int) -> None:
-    assert architectures.llama_inner(width) == inner
-    assert 0 <= inner - 8 * width / 3 < 32
-
-
-@FAMILIES
-def test_a_saved_checkpoint_gives_the_same_logits_in_plain_transformers(
-    family: str, tiny_model: MakeModel, codec: TextCodec, documents: list[torch.Tensor], tmp_path: Path
-) -> None:
-    model = tiny_model(family)
-    checkpoints.save(model, codec, tmp_path / "model")
-    names = {path.name for path in checkpoints.weights_of(tmp_path / "model")}
-    assert names == {"model.safetensors"}
-    plain = AutoModelForCausalLM.from_pretrained(tmp_path / "model").eval()
-    ours, _ = checkpoints.load(str(tmp_path / "model"), CPU)
-    for loaded in (plain, ours.eval()):
-        weights = loaded.state_dict()
-        assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
-        for batch in map(_alone, documents):
-            torch.testing.assert_close(_logits(loaded, batch), _logits(model, batch), atol=1e-6, rtol=0)
-
-
-def test_load_gives_the_codec_too(checkpoint: Path, codec: TextCodec) -> None:
-    model, loaded = checkpoints.load(str(checkpoint), CPU)
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
-    assert (loaded.start, loaded.end, loaded.vocabulary) == (codec.start, codec.end, codec.vocabulary)
-    assert loaded.encode(["雨声 rain"]) == codec.encode(["雨声 rain"])
-
-
-def _load_error(start: str) -> str:
-    with pytest.raises(AigcError) as caught:
-        checkpoints.load(start, CPU)
-    message = str(caught.value)
-    assert message.startswith(start)
-    assert "\n" not in message
-    return message
-
-
-def test_a_folder_without_a_config_is_no_checkpoint(tmp_path: Path) -> None:
-    assert "config.json" in _load_error(str(tmp_path))
-
-
-@pytest.mark.parametrize("start", ["./nowhere", "/no/such/folder", "~/no-such-folder-here", "a/b/c"])
-def test_a_missing_folder_is_not_looked_for_on_the_hub(start: str) -> None:
-    assert "no such checkpoint folder" in _load_error(start)
-
-
-def test_a_hub_name_offline_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    assert "HF_HUB_OFFLINE=1 is set" in _load_error("nobody/no-such-model")
-
-
-@pytest.mark.parametrize(("name", "content"), [("config.json", "{"), ("config.json", '{"model_type": "unheard-of"}')])
-def test_a_damaged_config_is_one_clear_line(checkpoint: Path, tmp_path: Path, name: str, content: str) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(checkpoint, folder)
-    (folder / name).write_text(content)
-    assert "cannot be loaded" in _load_error(str(folder))
-
-
-def test_missing_weights_are_one_clear_line(checkpoint: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns("*.safetensors"))
-    assert "cannot be loaded" in _load_error(str(folder))
-
-
-def test_a_pickle_is_never_read(checkpoint: Path, tmp_path: Path) -> None:
-    folder, trace = tmp_path / "model", tmp_path / "was-run"
-
-    class Evil:
-        def __reduce__(self) -> tuple[object, tuple[str]]:
-            return os.mkdir, (str(trace),)
-
-    shutil.copytree(checkpoint, folder, ignore=shutil.ignore_patterns("*.safetensors"))
-    torch.save({"weights": Evil()}, folder / "pytorch_model.bin")
-    _load_error(str(folder))
-    assert not trace.exists()
-
-
-def test_a_device_that_is_not_here_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    for name in ("cuda", "cuda:1", "mps"):
-        with pytest.raises(AigcError, match=f"{name} was asked for"):
-            checkpoints.device_of(name)
-    assert checkpoints.device_of("auto") == checkpoints.device_of("cpu") == CPU
+@ALL
+@torch.no_grad()
+def test_unpacked_gives_a_model_its_own_attention_for_a_while(name: str) -> None:
+    model, samples = model_of(name), samples_of(name)
+    alone = plain(model, samples[2])["logits"]
+    Learner(model)
+    assert model.config._attn_implementation == NAME
+    with unpacked(model) as own:
+        assert own.config._attn_implementation != NAME
+        torch.testing.assert_close(plain(model, samples[2])["logits"], alone, atol=0, rtol=0)
+    with pytest.raises(AssertionError, match="flat"):
+        plain(model, samples[2])

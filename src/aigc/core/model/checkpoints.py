@@ -1,17 +1,32 @@
 """A folder or hub name into a model and its codec, and back."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForPreTraining,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 
+from aigc.core.model.families import Kind
 from aigc.core.tokens.text import TextCodec
 from aigc.errors import AigcError
 
-__all__ = ["context_of", "device_of", "load", "save", "weights_of"]
+__all__ = ["codec_of", "context_of", "device_of", "load", "save", "save_shared", "weights_of"]
+
+DECODERS: tuple[Kind, ...] = ("decoder",)
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()  # it warns of packed batches, which have no attention mask on purpose
@@ -32,24 +47,31 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
-def load(start: str, device: torch.device) -> tuple[PreTrainedModel, TextCodec]:
-    """A causal language model and its tokenizer, in fp32.
+def load(
+    start: str, device: torch.device | None = None, *, kinds: Collection[Kind] = DECODERS
+) -> tuple[PreTrainedModel, TextCodec]:
+    """A model and its tokenizer, in fp32.
 
     Weights are read from safetensors only and no code of a checkpoint is run.
 
+    Args:
+        device: None for the CPU.
+        kinds: what it may be.
+
     Raises:
-        AigcError: it is neither a checkpoint folder nor to be had from the hub.
+        AigcError: it is neither a checkpoint folder nor to be had from the hub, or of another kind.
     """
-    folder = Path(start).expanduser()
-    source = str(folder) if folder.is_dir() else start
-    if folder.is_dir() and not (folder / "config.json").exists():
-        raise AigcError(f"{start}: the folder is no checkpoint (it has no config.json)")
-    if not folder.is_dir() and (start.startswith((".", "/", "~")) or start.count("/") > 1):
-        raise AigcError(f"{start}: no such checkpoint folder")
+    source = _source(start)
+    folder = Path(source)
     try:
         config = AutoConfig.from_pretrained(source, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
-        model, info = AutoModelForCausalLM.from_pretrained(
+        kind, make = _class_of(config)
+        if kind not in kinds:
+            raise AigcError(
+                f"{start}: a {config.model_type} model of the kind {kind.replace('_', '-')}, and this needs a {' or '.join(kinds)}"
+            )
+        codec = codec_of(start)
+        model, info = make.from_pretrained(
             source, config=config, trust_remote_code=False, use_safetensors=True, dtype=torch.float32, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError, LookupError, SafetensorError) as error:
@@ -57,10 +79,43 @@ def load(start: str, device: torch.device) -> tuple[PreTrainedModel, TextCodec]:
     if info["missing_keys"]:
         names = ", ".join(sorted(info["missing_keys"])[:3])
         raise AigcError(f"{start}: the checkpoint lacks {len(info['missing_keys'])} of the weights that its config names ({names})")
-    codec = TextCodec(tokenizer)
+    return model.to(device or torch.device("cpu")), codec
+
+
+def codec_of(start: str) -> TextCodec:
+    """The tokenizer of a checkpoint folder or hub name.
+
+    Raises:
+        AigcError: there is none.
+    """
+    source = _source(start, needs="")
+    try:
+        codec = TextCodec(AutoTokenizer.from_pretrained(source, trust_remote_code=False))
+    except (OSError, ValueError, RuntimeError, LookupError) as error:
+        raise AigcError(_why(start, Path(source).is_dir(), error)) from error
     if codec.encode(["a"]) == [[]]:
         raise AigcError(f"{start}: the checkpoint has no tokenizer files")
-    return model.to(device), codec
+    return codec
+
+
+def _source(start: str, needs: str = "config.json") -> str:
+    folder = Path(start).expanduser()
+    if folder.is_dir() and not (folder / needs).exists():
+        raise AigcError(f"{start}: the folder is no checkpoint (it has no {needs})")
+    if not folder.is_dir() and (start.startswith((".", "/", "~")) or start.count("/") > 1):
+        raise AigcError(f"{start}: no such checkpoint folder")
+    return str(folder) if folder.is_dir() else start
+
+
+def _class_of(config: PretrainedConfig) -> tuple[Kind, Any]:
+    names = config.architectures or [""]
+    if config.is_encoder_decoder:
+        return "encoder_decoder", AutoModelForSeq2SeqLM
+    if names[0].endswith("ForMaskedLM"):
+        return "encoder", AutoModelForMaskedLM
+    if names[0].endswith("ForPreTraining"):
+        return "encoder", AutoModelForPreTraining
+    return "decoder", AutoModelForCausalLM
 
 
 def _why(start: str, is_folder: bool, error: Exception) -> str:
@@ -77,6 +132,27 @@ def save(model: PreTrainedModel, codec: TextCodec, folder: Path) -> None:
     codec.save(folder)
 
 
+def save_shared(learner: nn.Module, codec: TextCodec, folder: Path, *, writes: bool) -> None:
+    """As `save`, of a Learner whose weights may be spread over processes; every process has to call it.
+
+    Args:
+        learner: has the model as its `model`.
+        writes: whether this process writes.
+    """
+    model = learner.model
+    assert isinstance(model, PreTrainedModel)
+    state = None
+    if any(hasattr(parameter, "full_tensor") for parameter in model.parameters()):  # in shards
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+        full = get_model_state_dict(learner, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        once = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}  # weights that are tied, too
+        state = {name: tensor for key, tensor in full.items() if (name := key.removeprefix("model.")) in once}
+    if writes:
+        model.save_pretrained(folder, state_dict=state)
+        codec.save(folder)
+
+
 def weights_of(folder: Path) -> list[Path]:
     """The weight files of a checkpoint folder."""
     return sorted(folder.glob("*.safetensors"))
@@ -84,4 +160,6 @@ def weights_of(folder: Path) -> list[Path]:
 
 def context_of(model: PreTrainedModel) -> int:
     """The longest sequence that the model was made for, in tokens."""
-    return int(getattr(model.config, "max_position_embeddings", None) or 1 << 30)
+    config = model.config
+    most = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+    return int(most or 1 << 30)

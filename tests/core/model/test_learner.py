@@ -1,0 +1,150 @@
+"""The learner's loss is one number for a batch, however it is computed and whatever wraps it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from flats import LENGTHS, NAMES, batch_of, model_of, samples_of
+from torch import nn
+from torch.distributed.fsdp import fully_shard
+
+from aigc.core.batches.batch import Batch
+from aigc.core.model.learner import Learner, Losses
+
+ALL = pytest.mark.parametrize("name", NAMES)
+
+
+def learned(shared: nn.Module, batch: Batch) -> tuple[Losses, dict[str, torch.Tensor]]:
+    """Losses and gradients, in training."""
+    shared.train()
+    shared.zero_grad()
+    losses: Losses = shared(batch, token_total=10.0, pair_total=2.0)
+    losses.loss.backward()
+    found = {}
+    for name, parameter in shared.named_parameters():
+        assert parameter.grad is not None, name
+        gradient = parameter.grad
+        found[name.removeprefix("module.")] = getattr(gradient, "full_tensor", gradient.clone)()
+    return losses, found
+
+
+def same(one: tuple[Losses, dict[str, torch.Tensor]], other: tuple[Losses, dict[str, torch.Tensor]]) -> None:
+    torch.testing.assert_close(one[0], other[0], atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(one[1], other[1], atol=1e-6, rtol=1e-5)
+
+
+@pytest.fixture
+def group(tmp_path: Path) -> Iterator[None]:
+    """A group of this one process."""
+    dist.init_process_group("gloo", store=dist.FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+@ALL
+def test_the_loss_is_that_of_tokens_and_of_pairs(name: str) -> None:
+    batch = batch_of(samples_of(name))
+    losses, _ = learned(Learner(model_of(name)), batch)
+    torch.testing.assert_close(losses.loss.detach(), losses.token_sum / 10 + losses.pair_sum / 2)
+    assert 0 <= int(losses.token_right) <= len(batch.labels)
+    assert bool(losses.pair_sum > 0) == (name == "bert+pairs")
+
+
+@ALL
+def test_compiled_it_is_the_same_and_new_bounds_compile_nothing(name: str) -> None:
+    plain, compiled = Learner(model_of(name)), Learner(model_of(name), compiled=True, backend="aot_eager")
+    first = batch_of(samples_of(name))
+    same(learned(compiled, first), learned(plain, first))
+    compiled.eval_sums(first)
+    if first.source_bounds is not None:
+        return  # another draw has another number of source places
+    other = batch_of(samples_of(name, lengths=tuple(reversed(LENGTHS)), seed=3))
+    with torch.compiler.set_stance("fail_on_recompile"):
+        same(learned(compiled, other), learned(plain, other))
+
+
+@ALL
+def test_activations_computed_again_are_the_same(name: str) -> None:
+    batch = batch_of(samples_of(name))
+    kept, again = Learner(model_of(name)), Learner(model_of(name), gradient_checkpointing=True)
+    numbers = []
+    for learner in (kept, again):
+        seen: set[int] = set()
+
+        def pack(tensor: torch.Tensor, seen: set[int] = seen) -> torch.Tensor:
+            seen.add(tensor.untyped_storage().data_ptr())
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            learner.train()
+            learner(batch, token_total=1.0, pair_total=1.0)
+        numbers.append(len(seen))
+    assert numbers[1] < numbers[0]
+    same(learned(again, batch), learned(kept, batch))
+
+
+@ALL
+def test_data_parallel_wraps_it(name: str, group: None) -> None:
+    batch = batch_of(samples_of(name))
+    same(learned(nn.parallel.DistributedDataParallel(Learner(model_of(name))), batch), learned(Learner(model_of(name)), batch))
+
+
+@ALL
+def test_its_weights_can_be_sharded(name: str, group: None) -> None:
+    batch = batch_of(samples_of(name))
+    learner = Learner(model_of(name))
+    mesh = dist.device_mesh.init_device_mesh("cpu", (1,))
+    assert len(learner.blocks()) >= 2
+    for block in learner.blocks():
+        fully_shard(block, mesh=mesh)
+    shared = fully_shard(learner, mesh=mesh)
+    for _ in range(2):
+        same(learned(shared, batch), learned(Learner(model_of(name)), batch))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "llama"])
+def test_dropout_drops_in_training_only(name: str) -> None:
+    batch = batch_of(samples_of(name))
+    learner = Learner(model_of(name, dropout=0.2))
+    torch.manual_seed(1)
+    first, second = (learned(learner, batch)[0].loss.item() for _ in range(2))
+    assert first != second
+    learner.eval()
+    assert learner.eval_sums(batch).loss == learner.eval_sums(batch).loss
+
+
+def test_dropout_compiles_too_and_new_bounds_compile_nothing() -> None:
+    learner = Learner(model_of("gpt2", dropout=0.2), compiled=True, backend="aot_eager")
+    learned(learner, batch_of(samples_of("gpt2")))
+    with torch.compiler.set_stance("fail_on_recompile"):
+        learned(learner, batch_of(samples_of("gpt2", lengths=tuple(reversed(LENGTHS)))))
+
+
+@ALL
+def test_half_precision_is_near(name: str) -> None:
+    batch = batch_of(samples_of(name))
+    whole, half = (learned(Learner(model_of(name), dtype=dtype), batch) for dtype in (None, torch.bfloat16))
+    torch.testing.assert_close(half[0].token_sum, whole[0].token_sum, atol=0, rtol=0.01)
+    assert {gradient.dtype for gradient in half[1].values()} == {torch.float32}
+
+
+def test_a_batch_that_teaches_nothing_has_no_loss() -> None:
+    (sample,) = samples_of("gpt2", lengths=(6,))
+    sample.labels[:] = -100
+    losses, found = learned(Learner(model_of("gpt2")), batch_of([sample]))
+    assert losses.loss.item() == 0
+    assert not any(gradient.any() for gradient in found.values())
+
+
+def test_the_id_that_pads_is_learned_too() -> None:
+    model = model_of("llama")
+    model.get_input_embeddings().padding_idx = 5  # as from_pretrained leaves it
+    (sample,) = samples_of("llama", lengths=(6,))
+    sample.input_ids[:], sample.labels[:] = 5, 7
+    learner = Learner(model)
+    hidden = learner(batch_of([sample]), token_total=1.0, pair_total=1.0)
+    embedded, _ = torch.autograd.grad(hidden.loss, [model.get_input_embeddings().weight, model.model.norm.weight])
+    assert model.get_input_embeddings().padding_idx is None
+    assert embedded[5].abs().sum() > 0.01

@@ -6,6 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from aigc import config
+from aigc.stages import clean, split
 from command import Aigc
 
 PROJECT = """\
@@ -17,23 +21,24 @@ pretrain:
   model: {layers: 1, width: 16, heads: 2, dropout: 0.1}
   context: 16
   batch_size: 2
-  steps: 400
-  checkpoint_every: 20
-  evaluate_every: 200
+  steps: 150
+  checkpoint_every: 10
+  evaluate_every: 50
 """
 
 
-def prepared(folder: Path) -> Path:
+def prepared(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
+    monkeypatch.chdir(folder)
     (folder / "p.yaml").write_text(PROJECT)
     (folder / "a.jsonl").write_text("".join(f'{{"text": "Document {i} says that the river is high."}}\n' for i in range(80)))
-    for stage in ("clean", "split"):
-        assert Aigc(folder)(stage, "p.yaml").returncode == 0
+    for stage in (clean, split):
+        stage.run(config.load("p.yaml"))
     return folder
 
 
-def test_killed_and_run_again_gives_the_same_weights(tmp_path: Path) -> None:
-    calm, killed = prepared(tmp_path / "calm"), prepared(tmp_path / "killed")
+def test_killed_and_run_again_gives_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calm, killed = prepared(tmp_path / "calm", monkeypatch), prepared(tmp_path / "killed", monkeypatch)
     assert Aigc(calm)("pretrain", "p.yaml").returncode == 0
     run = killed / "runs" / "p"
     process = subprocess.Popen([sys.executable, "-m", "aigc", "pretrain", "p.yaml"], cwd=killed, stderr=subprocess.DEVNULL)

@@ -8,10 +8,11 @@ import torch
 from transformers import DynamicCache, PreTrainedModel
 
 from aigc.core.generation.decoding import next_tokens
+from aigc.core.model.attention import unpacked
 from aigc.core.model.checkpoints import context_of
 from aigc.core.tokens.text import TextCodec
 
-__all__ = ["Decoding", "Drawn", "Request", "draw", "room_for"]
+__all__ = ["Decoding", "Drawn", "Request", "draw", "draw_freely", "room_for"]
 
 
 @dataclass(frozen=True)
@@ -95,3 +96,13 @@ def draw(model: PreTrainedModel, codec: TextCodec, requests: Sequence[Request], 
         mask_BT = torch.cat([mask_BT, torch.ones_like(input_BT)], dim=-1)
         position_BT = (position_BT[:, -1:] + 1).clamp_max(context_of(model) - 1)  # a finished row may run past the end
     return [Drawn(codec.decode(row), len(row), why or "length") for row, why in zip(ids, finish, strict=True)]
+
+
+def draw_freely(model: PreTrainedModel, codec: TextCodec, *, count: int, max_tokens: int, seed: int) -> list[Drawn]:
+    """What a causal model says of its own accord. It may be in training: mode and attention are left as they were."""
+    requests = [Request(codec.start or [codec.end], seed + number) for number in range(count)]
+    training = model.training
+    with unpacked(model):
+        drawn = draw(model, codec, requests, Decoding(max_tokens, temperature=0.8, top_k=50, top_p=0.95))
+    model.train(training)
+    return drawn

@@ -1,20 +1,30 @@
 """A whole training run: steps, validation, metrics and snapshots, going on where an earlier try stopped."""
 
 import json
-import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from transformers import PreTrainedModel
+import numpy as np
+from torch import nn
 
-from aigc.core.batches.packing import Packed
+from aigc.core.batches.feed import feed
+from aigc.core.batches.stream import START
+from aigc.core.model import bodies
+from aigc.core.model.learner import Learner
 from aigc.core.training import snapshots
-from aigc.core.training.loop import Step, evaluate, train
+from aigc.core.training.average import Average
+from aigc.core.training.corpus import TrainingData
+from aigc.core.training.loop import NonFinite, Step, train
 from aigc.core.training.optimiser import Schedule, adamw, learning_rate_at
+from aigc.core.training.replicas import Replicas, Sharing
+from aigc.core.training.snapshots import Keep, State
+from aigc.core.training.validation import Validation, validate
+from aigc.errors import AigcError
 
-__all__ = ["Progress", "Settings", "Validation", "fit"]
+__all__ = ["Progress", "Run", "Settings", "fit"]
 
 
 @dataclass(frozen=True)
@@ -30,20 +40,21 @@ class Settings:
     clip: float
     evaluate_every: int
     checkpoint_every: int
-    keep_checkpoints: int
+    seed: int
+    keep: Keep = Keep()
+    patience: int | None = None
+    average: float | None = None
+    sharing: Sharing = "replicate"
 
 
 @dataclass(frozen=True)
-class Validation:
-    """The validation split's loss."""
+class Run:
+    """Where a run works, and whom it asks and tells."""
 
-    loss: float  # nats per token
-    bits_per_byte: float | None  # of UTF-8 text, so that tokenizers can be compared; None where texts were truncated
-
-    @classmethod
-    def of(cls, total: float, tokens: int, text_bytes: int | None) -> "Validation":
-        """From the summed loss in nats, its label tokens, and the bytes of text that they stand for, where that is known."""
-        return cls(total / max(tokens, 1), total / math.log(2) / text_bytes if text_bytes else None)
+    folder: Path  # for metrics.jsonl and checkpoints/; what lies there of an earlier try is gone on with
+    stopping: Callable[[int], bool]  # asked after each step; when true, a snapshot is taken and the run ends early
+    warn: Callable[[str], None]
+    replicas: Replicas = field(default_factory=Replicas)
 
 
 @dataclass(frozen=True)
@@ -53,96 +64,154 @@ class Progress:
     number: int
     step: Step | None  # None before the first
     validation: Validation | None  # where it was measured at this step
+    metrics: dict[str, Any]  # the new line in metrics.jsonl; empty where an earlier try wrote it
+    ended: str | None = None  # why the run ends before its last step
 
 
-def fit(
-    model: PreTrainedModel,
-    training: Packed,
-    validation: Packed,
-    *,
-    text_bytes: int | None,
-    settings: Settings,
-    folder: Path,
-    stopping: Callable[[], bool],
-) -> Iterator[Progress]:
-    """Train, and yield after each step.
+def fit(learner: Learner, data: TrainingData, settings: Settings, run: Run) -> Iterator[Progress]:
+    """Train, and yield after each step; in the end the learner has the weights that are the result.
 
-    Args:
-        text_bytes: UTF-8 bytes of the validation texts, None where they are not learned whole.
-        folder: for metrics.jsonl and checkpoints/; what lies there of an earlier try is gone on with.
-        stopping: asked after each step; when true, a snapshot is taken and the run ends early.
+    Raises:
+        AigcError: the loss is not finite; the message names the documents of the batch.
     """
-    optimiser = adamw(model, weight_decay=settings.weight_decay)
-    checkpoints, metrics = folder / "checkpoints", folder / "metrics.jsonl"
-    snapshot = snapshots.latest(checkpoints)
-    done = snapshots.restore(snapshot, model=model, optimiser=optimiser) if snapshot else 0
-    earlier = _lines_up_to(metrics, done) if snapshot else []
+    replicas = run.replicas
+    shared = replicas.share(learner, settings.sharing, bodies.shards(learner.model))
+    optimiser = adamw(learner, weight_decay=settings.weight_decay)
+    average = None if settings.average is None else Average(learner, settings.average)
+    sharded = replicas.count > 1 and settings.sharing == "shard"
+    training = snapshots.Training(learner, optimiser, average, sharded)
+    checkpoints = run.folder / "checkpoints"
+    snapshot = _latest(checkpoints, run)
+    state = snapshots.restore(snapshot, training) if snapshot else State(0, START)
+    history = _History(run.folder / "metrics.jsonl", state.step, replicas)
 
-    def rate(step: int) -> float:
-        return learning_rate_at(
-            step,
-            steps=settings.steps,
-            highest=settings.learning_rate,
-            warmup=settings.warmup,
-            schedule=settings.schedule,
-        )
+    def measure() -> Validation:
+        with average.applied() if average is not None else nullcontext():
+            return validate(shared, data.validation, byte_lengths=data.byte_lengths, replicas=replicas)
 
-    def validate() -> Validation:
-        return Validation.of(*evaluate(model, validation), text_bytes)
-
-    kept = metrics.with_suffix(".partial")
-    kept.write_text("".join(json.dumps(old) + "\n" for old in earlier), "utf-8")
-    kept.replace(metrics)
-    with metrics.open("a", encoding="utf-8") as file:
-        if snapshot is None:
-            first = validate()
-            _record(file, {"step": 0, "validation_loss": first.loss, "bits_per_byte": first.bits_per_byte})
-            yield Progress(0, None, first)
-        else:
-            for old in earlier:
-                if "validation_loss" in old:
-                    yield Progress(int(old["step"]), None, Validation(old["validation_loss"], old["bits_per_byte"]))
-        for step in train(
-            model,
-            training,
-            optimiser,
-            learning_rate=rate,
-            accumulate=settings.accumulate,
-            clip=settings.clip,
-            steps=range(done, settings.steps),
-        ):
-            last = step.number == settings.steps
-            measured = validate() if last or step.number % settings.evaluate_every == 0 else None
-            line: dict[str, float | None] = {
-                "step": step.number,
-                "loss": step.loss,
-                "learning_rate": step.learning_rate,
-                "gradient_norm": step.gradient_norm,
-                "tokens": step.tokens,
-                "tokens_per_second": step.tokens / step.seconds,
-            }
-            if measured is not None:
-                line |= {"validation_loss": measured.loss, "bits_per_byte": measured.bits_per_byte}
-            _record(file, line)
-            stop = stopping()
-            if last or stop or step.number % settings.checkpoint_every == 0:
-                snapshots.take(checkpoints, step=step.number, model=model, optimiser=optimiser, keep=settings.keep_checkpoints)
-            yield Progress(step.number, step, measured)
-            if stop:
-                return
-
-
-def _record(file: object, line: dict[str, float | None]) -> None:
-    print(json.dumps(line), file=file, flush=True)  # type: ignore[call-overload]
-
-
-def _lines_up_to(metrics: Path, step: int) -> list[dict[str, Any]]:
-    lines = []
-    for text in metrics.read_text("utf-8").splitlines() if metrics.exists() else []:
+    if snapshot is None:
+        first = measure()
+        yield Progress(0, None, first, history.add({"step": 0} | first.as_metrics()))
+    else:
+        for past in history.validations():
+            yield replace(past, ended=history.stopped(settings.patience))
+    numbers = range(state.step, settings.steps)
+    best = history.best
+    with feed(data.training, state.behind, accumulate=settings.accumulate, rank=replicas.rank, replicas=replicas.count) as batches:
         try:
-            line = json.loads(text)
+            for step in train(
+                shared,
+                batches,
+                optimiser,
+                learning_rate=lambda number: _rate(number, settings),
+                clip=settings.clip,
+                numbers=numbers if history.stopped(settings.patience) is None else range(0),
+                seed=settings.seed,
+                replicas=replicas,
+            ):
+                if average is not None:
+                    average.update(step.number)
+                last = step.number == settings.steps
+                measured = measure() if last or step.number % settings.evaluate_every == 0 else None
+                metrics = history.add(_metrics(step) | (measured.as_metrics() if measured else {}))
+                stop = replicas.total([run.stopping(step.number)])[0] > 0
+                ended = history.stopped(settings.patience)
+                better = measured is not None and measured.loss < best
+                best = min(best, measured.loss) if measured else best
+                if last or stop or ended or step.number % settings.checkpoint_every == 0 or (better and settings.keep.best):
+                    state = State(step.number, step.behind, measured.loss if measured else None)
+                    snapshots.take(checkpoints, training, state, keep=settings.keep, replicas=replicas)
+                yield Progress(step.number, step, measured, metrics, ended)
+                if stop or ended:
+                    break
+        except NonFinite as error:
+            names = ", ".join(data.names(error.documents)[:8])
+            raise AigcError(f"{error}; its batch has the documents {names}; lower learning_rate, or look at them") from None
+    _settle(shared, training, checkpoints, chosen=settings.patience is not None)
+
+
+def _settle(shared: nn.Module, training: snapshots.Training, checkpoints: Path, *, chosen: bool) -> None:
+    """Leave the weights that are the result in the model: the best ones of a run that looked for them, averaged where asked."""
+    if chosen and (snapshot := snapshots.best(checkpoints)) is not None:
+        snapshots.restore(snapshot, training)
+    if training.average is not None:
+        training.average.put()
+    shared.eval()
+
+
+def _latest(checkpoints: Path, run: Run) -> Path | None:
+    """The snapshot to go on from: the first process looks, for it reads every byte, and the others take the same."""
+    found = snapshots.latest(checkpoints, run.warn) if run.replicas.first else None
+    step = run.replicas.total([snapshots.read(found).step if found else 0])[0]
+    return checkpoints / f"step-{step:.0f}" if step else None
+
+
+def _rate(number: int, settings: Settings) -> float:
+    return learning_rate_at(
+        number, steps=settings.steps, highest=settings.learning_rate, warmup=settings.warmup, schedule=settings.schedule
+    )
+
+
+def _metrics(step: Step) -> dict[str, Any]:
+    line = {
+        "step": step.number,
+        "loss": step.loss,
+        "learning_rate": step.learning_rate,
+        "gradient_norm": step.gradient_norm,
+        "tokens": step.tokens,
+        "labels": step.labels,
+        "tokens_per_second": step.tokens / step.seconds,
+        "waited": step.waited / step.seconds,
+    }
+    return line if step.pair_loss is None else line | {"training_pair_loss": step.pair_loss}
+
+
+class _History:
+    """metrics.jsonl: a line for each step, without those after the snapshot that a run goes on from."""
+
+    def __init__(self, path: Path, step: int, replicas: Replicas) -> None:
+        self._path, self._writes = path, replicas.first
+        self.lines = [line for line in _read(path) if line["step"] <= step] if step else []
+        replicas.wait()  # all have read before one writes
+        if self._writes:
+            kept = path.with_suffix(".partial")
+            kept.write_text("".join(json.dumps(line) + "\n" for line in self.lines), "utf-8")
+            kept.replace(path)
+
+    def add(self, line: dict[str, Any]) -> dict[str, Any]:
+        self.lines.append(line)
+        if self._writes:
+            with self._path.open("a", encoding="utf-8") as file:
+                print(json.dumps(line), file=file)
+        return line
+
+    @property
+    def losses(self) -> list[float]:
+        return [line["validation_loss"] for line in self.lines if "validation_loss" in line]
+
+    @property
+    def best(self) -> float:
+        return min(self.losses, default=float("inf"))
+
+    def stopped(self, patience: int | None) -> str | None:
+        """Why there is no use in going on: the best validation loss is so many evaluations old."""
+        if patience is None or not self.losses:
+            return None
+        since = len(self.losses) - 1 - int(np.argmin(self.losses))
+        return f"the validation loss has not fallen in {since} evaluations" if since >= patience else None
+
+    def validations(self) -> Iterator[Progress]:
+        """The evaluations of earlier tries, so that a report made after a resumed run is complete."""
+        for line in self.lines:
+            if "validation_loss" in line:
+                names = ("bits_per_byte", "validation_accuracy", "pair_loss", "pair_accuracy")
+                validation = Validation(line["validation_loss"], *(line.get(name) for name in names))  # type: ignore[arg-type]
+                yield Progress(line["step"], None, validation, {})
+
+
+def _read(path: Path) -> Iterator[dict[str, Any]]:
+    for text in path.read_text("utf-8").splitlines() if path.exists() else []:
+        try:
+            yield json.loads(text)
         except ValueError:  # the last line of a run that was killed
-            break
-        if line["step"] <= step:
-            lines.append(line)
-    return lines
+            return

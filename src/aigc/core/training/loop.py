@@ -2,95 +2,123 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from torch.nn import functional
-from transformers import PreTrainedModel
+from torch import nn
 
-from aigc.core.batches.packing import IGNORED, Batch, Packed
-from aigc.errors import AigcError
+from aigc.core.batches.feed import StepBatches
+from aigc.core.batches.stream import Position
+from aigc.core.training.replicas import Replicas, settled, unsynchronised
 
-__all__ = ["Step", "evaluate", "loss_sum", "train"]
+__all__ = ["NonFinite", "Step", "train"]
+
+
+class NonFinite(Exception):
+    """The loss or the gradient is no number."""
+
+    def __init__(self, step: int, loss: float, gradient_norm: float, documents: list[int]) -> None:
+        super().__init__(f"step {step}: the loss is {loss:g}, the gradient norm {gradient_norm:g}")
+        self.documents = documents  # of the batches of all processes
 
 
 @dataclass(frozen=True)
 class Step:
-    """One optimiser step, after it was taken."""
+    """One optimiser step, after it was taken. Figures are those of all processes, times this one's."""
 
     number: int  # from 1
-    loss: float  # nats per label token
+    loss: float  # nats per label token, by weight
+    pair_loss: float | None  # nats per pair of texts
     learning_rate: float
     gradient_norm: float  # before clipping
-    tokens: int  # label tokens
+    tokens: int  # that were read
+    labels: int  # that were learned
     seconds: float
+    waited: float  # of these, spent on waiting for data
+    behind: Position  # of the stream
 
 
 def train(
-    model: PreTrainedModel,
-    batches: Packed,
+    shared: nn.Module,
+    steps: Iterator[StepBatches],
     optimiser: torch.optim.Optimizer,
     *,
     learning_rate: Callable[[int], float],
-    accumulate: int,
     clip: float,
-    steps: range,
+    numbers: range,
+    seed: int,
+    replicas: Replicas,
 ) -> Iterator[Step]:
-    """Take the optimiser steps `steps`, counted from 0; step s reads the batches s * accumulate and following.
+    """Take the optimiser steps `numbers`, counted from 0.
 
-    The loss of a step is the sum over its label tokens divided by their number, over all accumulated batches.
+    The loss of a step is the sum over its label tokens divided by their number, over all accumulated batches and processes.
+    Dropout of each batch is drawn from a seed of its own, so that neither a resumed run nor one on more processes draws anew.
+
+    Args:
+        shared: a Learner, or what `Replicas.share` made of it.
 
     Raises:
-        AigcError: the loss is not finite.
+        NonFinite: before the weights are touched.
     """
-    device = next(model.parameters()).device
-    for step in steps:
+    device = next(shared.parameters()).device
+    for number in numbers:
         started = time.perf_counter()
-        model.train()
+        step = next(steps)
+        waited = time.perf_counter() - started
+        rate = learning_rate(number)
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step)
-        micro = [batches[step * accumulate + i] for i in range(accumulate)]
-        tokens = sum(int((batch.labels != IGNORED).sum()) for batch in micro)
-        loss = torch.zeros((), device=device)
+            group["lr"] = rate
+        shared.train()
+        if number == numbers.start:
+            settled(shared, step.batches[0].to(device))
         optimiser.zero_grad(set_to_none=True)
-        for batch in micro:
-            part = loss_sum(model, batch.to(device)) / max(tokens, 1)
-            part.backward()  # type: ignore[no-untyped-call]
-            loss += part.detach()
-        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), clip)
-        value, gradient_norm = float(loss), float(norm)
-        if not (torch.isfinite(loss) and torch.isfinite(norm)):
-            raise AigcError(f"step {step + 1}: the loss is {value:g}, the gradient norm {gradient_norm:g}; lower learning_rate")
+        weight, pairs, tokens, labels = replicas.total(
+            [
+                sum(float(batch.weights.sum()) for batch in step.batches),
+                sum(len(batch.documents) for batch in step.batches if batch.pairs is not None),
+                sum(batch.tokens for batch in step.batches),
+                sum(len(batch.labels) for batch in step.batches),
+            ]
+        )
+        token_sum, pair_sum = torch.zeros((), device=device), torch.zeros((), device=device)
+        for place, batch in enumerate(step.batches):
+            _seed(seed, number, place * replicas.count + replicas.rank)
+            with unsynchronised(shared, last=place + 1 == len(step.batches)):
+                # gradients are averaged over the processes: each counts for so many
+                losses = shared(
+                    batch.to(device), token_total=max(weight, 1.0) / replicas.count, pair_total=max(pairs, 1.0) / replicas.count
+                )
+                losses.loss.backward()
+            token_sum += losses.token_sum
+            pair_sum += losses.pair_sum
+        norm = _clipped(shared, clip)
+        sums = replicas.total([float(token_sum), float(pair_sum)])
+        loss, pair_loss, gradient_norm = sums[0] / max(weight, 1.0), sums[1] / max(pairs, 1.0), float(norm)
+        if not np.isfinite([loss, pair_loss, gradient_norm]).all():
+            documents = replicas.union(int(document) for batch in step.batches for document in batch.documents)
+            raise NonFinite(number + 1, loss, gradient_norm, documents)
         optimiser.step()
-        yield Step(step + 1, value, learning_rate(step), gradient_norm, tokens, time.perf_counter() - started)
+        yield Step(
+            number=number + 1,
+            loss=loss,
+            pair_loss=pair_loss if pairs else None,
+            learning_rate=rate,
+            gradient_norm=gradient_norm,
+            tokens=int(tokens),
+            labels=int(labels),
+            seconds=time.perf_counter() - started,
+            waited=waited,
+            behind=step.behind,
+        )
 
 
-def loss_sum(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
-    """Cross-entropy in nats, summed over the label tokens of a batch (scalar, fp32).
-
-    No attention mask and no cache: only then does transformers keep packed documents apart by their position ids.
-    """
-    with _autocast(batch.input_ids.device):
-        logits_BTV = model(input_ids=batch.input_ids, position_ids=batch.position_ids, use_cache=False).logits
-    return functional.cross_entropy(logits_BTV.flatten(0, 1).float(), batch.labels.flatten(), ignore_index=IGNORED, reduction="sum")
+def _seed(seed: int, step: int, place: int) -> None:
+    state = np.random.SeedSequence([seed, step, place]).generate_state(1, np.uint64)[0]
+    torch.manual_seed(int(state >> np.uint64(1)))
 
 
-def _autocast(device: torch.device) -> AbstractContextManager[object]:
-    """bf16 where the device is fast at it; on CPUs without AMX it is slower than fp32."""
-    if device.type == "cuda" and torch.cuda.is_bf16_supported():
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return nullcontext()
-
-
-@torch.no_grad()
-def evaluate(model: PreTrainedModel, batches: Packed) -> tuple[float, int]:
-    """The summed loss in nats over one epoch, and its number of label tokens."""
-    device = next(model.parameters()).device
-    model.eval()
-    total, tokens = 0.0, 0
-    for number in range(len(batches)):
-        batch = batches[number]
-        total += float(loss_sum(model, batch.to(device)))
-        tokens += int((batch.labels != IGNORED).sum())
-    return total, tokens
+def _clipped(shared: nn.Module, clip: float) -> torch.Tensor:
+    norm = nn.utils.clip_grad_norm_(shared.parameters(), clip)
+    full = getattr(norm, "full_tensor", None)  # of weights that are sharded
+    return norm if full is None else full()

@@ -8,7 +8,8 @@ from torch import nn
 
 __all__ = ["Schedule", "adamw", "learning_rate_at"]
 
-Schedule = Literal["cosine", "linear", "constant"]
+Schedule = Literal["cosine", "linear", "constant", "wsd"]
+DECAY = 0.2  # of a WSD run, the share in which the learning rate falls (Hu et al. 2024 find 10 to 20 % enough)
 
 
 def adamw(model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
@@ -22,11 +23,22 @@ def adamw(model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
 
 
 def learning_rate_at(step: int, *, steps: int, highest: float, warmup: float, schedule: Schedule) -> float:
-    """The learning rate of step `step` (from 0) of `steps`: linear warm-up, then cosine to a tenth, linear to 0, or constant."""
+    """The learning rate of step `step` (from 0) of `steps`, after a linear warm-up.
+
+    cosine falls to a tenth, linear to 0, constant stays; wsd stays and falls linearly to 0 in the last fifth of the steps
+    (warm-up, stable, decay: Hu et al. 2024, "MiniCPM").
+    """
     rising = math.ceil(warmup * steps)
     if step < rising:
         return highest * (step + 1) / rising
     done = (step - rising) / max(steps - rising, 1)
-    if schedule == "cosine":
-        return highest * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
-    return highest * (1 - done) if schedule == "linear" else highest
+    match schedule:
+        case "cosine":
+            return highest * (0.1 + 0.45 * (1 + math.cos(math.pi * done)))
+        case "linear":
+            return highest * (1 - done)
+        case "wsd":
+            falling = max(math.ceil(DECAY * steps), 1)
+            return highest * min((steps - step) / falling, 1.0)
+        case "constant":
+            return highest

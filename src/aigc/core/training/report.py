@@ -3,21 +3,23 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from aigc.core.training.corpus import Corpus
-from aigc.core.training.fit import Progress, Validation
+from aigc.core.training.corpus import TrainingData
+from aigc.core.training.fit import Progress
+from aigc.core.training.validation import Validation
 
 __all__ = ["TrainingReport"]
 
 
 @dataclass
 class TrainingReport:
-    """Collects validation losses as a run goes."""
+    """Collects what a run shows as it goes."""
 
-    corpus: Corpus
-    parameters: int
+    data: TrainingData
     steps: int
+    facts: dict[str, Any]  # parameters, family, objective, precision and the like
     validations: list[tuple[int, Validation]] = field(default_factory=list)
     last_loss: float = float("nan")
+    ended: str | None = None
 
     def add(self, progress: Progress) -> None:
         """Take note of a step."""
@@ -25,13 +27,15 @@ class TrainingReport:
             self.last_loss = progress.step.loss
         if progress.validation is not None:
             self.validations.append((progress.number, progress.validation))
+        self.ended = progress.ended
 
     def as_json(self) -> dict[str, Any]:
         """The same numbers on every run of the same config and machine."""
         return {
-            "parameters": self.parameters,
+            **self.facts,
             "steps": self.steps,
-            "training": asdict(self.corpus.accounting),
-            "validation": asdict(self.corpus.validation_accounting),
+            "stopped_early": self.ended,
+            "training": asdict(self.data.accounting),
+            "validation": asdict(self.data.validation_accounting),
             "validation_losses": [{"step": step, **asdict(value)} for step, value in self.validations],
         }

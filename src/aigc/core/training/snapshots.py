@@ -1,55 +1,197 @@
 """Snapshots of a run in progress: all that the next step needs, complete or not there at all."""
 
+import hashlib
+import json
 import os
 import shutil
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
-from safetensors.torch import load_model, save_model
-from torch import nn
+from safetensors.torch import load_file, save_file, save_model
+from torch.distributed.tensor import DTensor, distribute_tensor
 
-__all__ = ["latest", "restore", "take"]
+from aigc.core.batches.stream import Position
+from aigc.core.model.learner import Learner
+from aigc.core.training.average import Average
+from aigc.core.training.replicas import Replicas
 
+__all__ = ["Keep", "State", "Training", "all_in", "best", "latest", "read", "restore", "take"]
 
-def take(folder: Path, *, step: int, model: nn.Module, optimiser: torch.optim.Optimizer, keep: int) -> Path:
-    """Write step-N beside and rename it, then drop all but the last `keep`."""
-    final = folder / f"step-{step}"
-    partial = folder / f".step-{step}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    save_model(model, str(partial / "model.safetensors"))
-    random = {"cpu": torch.get_rng_state(), "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []}
-    torch.save({"step": step, "optimiser": optimiser.state_dict(), "random": random}, partial / "state.pt")
-    for path in partial.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    shutil.rmtree(final, ignore_errors=True)
-    partial.rename(final)
-    for old in _snapshots(folder)[:-keep]:
-        shutil.rmtree(old)
-    return final
+COMPLETE = "complete.json"
+PARTS = ".metadata"  # torch.distributed.checkpoint's: lies in a snapshot that was written in parts
 
 
-def latest(folder: Path) -> Path | None:
-    """The last complete snapshot."""
-    found = _snapshots(folder)
-    return found[-1] if found else None
+@dataclass(frozen=True)
+class Training:
+    """What a snapshot is taken of."""
+
+    learner: Learner
+    optimiser: torch.optim.Optimizer
+    average: Average | None
+    sharded: bool = False  # the weights are spread over the processes
 
 
-def restore(snapshot: Path, *, model: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-    """Put a snapshot back into a model and its optimiser.
+@dataclass(frozen=True)
+class State:
+    """Where the run was."""
 
-    Returns:
-        the number of steps taken so far.
-    """
-    load_model(model, str(snapshot / "model.safetensors"))
-    state = torch.load(snapshot / "state.pt", weights_only=True)
-    optimiser.load_state_dict(state["optimiser"])
-    torch.set_rng_state(state["random"]["cpu"])
-    if state["random"]["cuda"]:
-        torch.cuda.set_rng_state_all(state["random"]["cuda"])
-    return int(state["step"])
+    step: int
+    behind: Position
+    validation_loss: float | None = None  # where it was measured at this step
 
 
-def _snapshots(folder: Path) -> list[Path]:
-    return sorted(folder.glob("step-*"), key=lambda path: int(path.name.removeprefix("step-")))
+@dataclass(frozen=True)
+class Keep:
+    """Which snapshots stay."""
+
+    last: int = 2
+    best: int = 1  # by validation loss
+
+
+def take(folder: Path, training: Training, state: State, *, keep: Keep, replicas: Replicas) -> None:
+    """Write step-N beside and rename it, with a marker that has every file's hash; then drop what is not to be kept."""
+    final, partial = folder / f"step-{state.step}", folder / f".step-{state.step}.partial"
+    if replicas.first:
+        for old in folder.glob(".step-*.partial"):
+            shutil.rmtree(old)
+        partial.mkdir(parents=True)
+    replicas.wait()
+    if training.sharded:
+        _save_shards(partial, training)
+    elif replicas.first:
+        save_model(training.learner.model, str(partial / "model.safetensors"))
+        torch.save(training.optimiser.state_dict(), partial / "optimiser.pt")
+        if training.average is not None:
+            save_file(training.average.weights, partial / "average.safetensors")
+    replicas.wait()
+    if replicas.first:
+        files = {path.name: _signed(path) for path in sorted(partial.iterdir())}
+        marker = asdict(state) | {"files": files}
+        (partial / COMPLETE).write_text(json.dumps(marker, indent=1), "utf-8")
+        _flushed(partial / COMPLETE)
+        shutil.rmtree(final, ignore_errors=True)
+        partial.rename(final)
+        _prune(folder, keep)
+    replicas.wait()
+
+
+def latest(folder: Path, warn: Callable[[str], None]) -> Path | None:
+    """The last snapshot that is whole; one that is not is named in a warning and passed over."""
+    for path in reversed(all_in(folder)):
+        fault = _fault(path)
+        if fault is None:
+            return path
+        warn(f"{path}: passed over: {fault}")
+    return None
+
+
+def best(folder: Path) -> Path | None:
+    """The snapshot with the lowest validation loss, the earlier of two."""
+    losses = [(loss, path) for path in all_in(folder) if (loss := read(path).validation_loss) is not None]
+    return min(losses, key=lambda pair: pair[0])[1] if losses else None
+
+
+def all_in(folder: Path) -> list[Path]:
+    """The snapshots of a run, earliest first."""
+    found = [path for path in folder.glob("step-*") if path.name.removeprefix("step-").isdecimal()]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("step-")))
+
+
+def read(snapshot: Path) -> State:
+    """Where the run was when a snapshot was taken."""
+    marker = json.loads((snapshot / COMPLETE).read_text("utf-8"))
+    return State(marker["step"], Position(**marker["behind"]), marker["validation_loss"])
+
+
+def restore(snapshot: Path, training: Training) -> State:
+    """Put a snapshot back into a model, its optimiser and its average, however many processes wrote it and read it."""
+    (_load_shards if (snapshot / PARTS).exists() else _load_whole)(snapshot, training)
+    return read(snapshot)
+
+
+@torch.no_grad()
+def _load_whole(snapshot: Path, training: Training) -> None:
+    """Of weights that are spread over the processes, each takes its part."""
+    model, optimiser = training.learner.model, training.optimiser
+    weights = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers(remove_duplicate=False))
+    for name, tensor in load_file(snapshot / "model.safetensors").items():
+        weights[name].copy_(_part(tensor, weights[name]))
+    state = torch.load(snapshot / "optimiser.pt", weights_only=True)
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    for number, moments in state["state"].items():
+        for name in moments.keys() - {"step"}:
+            moments[name] = _part(moments[name], parameters[number])
+    optimiser.load_state_dict(state)
+    if training.average is not None:
+        for name, tensor in load_file(snapshot / "average.safetensors").items():
+            training.average.weights[name].copy_(_part(tensor, training.average.weights[name]))
+
+
+def _part(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    if isinstance(like, DTensor):
+        return distribute_tensor(tensor.to(like.device), like.device_mesh, like.placements, src_data_rank=None)
+    return tensor
+
+
+def _signed(path: Path) -> dict[str, Any]:
+    _flushed(path)
+    with path.open("rb") as file:
+        return {"size": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def _flushed(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _fault(snapshot: Path) -> str | None:
+    try:
+        marker = json.loads((snapshot / COMPLETE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return f"it has no readable {COMPLETE}"
+    for name, signed in marker["files"].items():
+        path = snapshot / name
+        if not path.exists():
+            return f"{name} is missing"
+        if _signed(path) != signed:
+            return f"{name} is not what was written"
+    return None
+
+
+def _prune(folder: Path, keep: Keep) -> None:
+    found = all_in(folder)
+    losses = sorted((loss, place) for place, path in enumerate(found) if (loss := read(path).validation_loss) is not None)
+    staying = {found[place] for _, place in losses[: keep.best]} | set(found[-keep.last :])
+    for path in found:
+        if path not in staying:
+            shutil.rmtree(path)
+
+
+def _sharded_state(training: Training) -> dict[str, Any]:
+    from torch.distributed.checkpoint.state_dict import get_state_dict
+
+    model, optimiser = get_state_dict(training.learner, training.optimiser)
+    average = {} if training.average is None else training.average.weights
+    return {"model": model, "optimiser": optimiser, "average": average}
+
+
+def _save_shards(folder: Path, training: Training) -> None:
+    from torch.distributed.checkpoint.state_dict_saver import save
+
+    save(_sharded_state(training), checkpoint_id=folder)
+
+
+def _load_shards(folder: Path, training: Training) -> None:
+    """Each process takes its part, or the whole where the weights are not spread."""
+    from torch.distributed.checkpoint.state_dict import set_state_dict
+    from torch.distributed.checkpoint.state_dict_loader import load
+
+    state = _sharded_state(training)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as it is meant on one process
+        load(state, checkpoint_id=folder, no_dist=not torch.distributed.is_initialized())
+    set_state_dict(training.learner, training.optimiser, model_state_dict=state["model"], optim_state_dict=state["optimiser"])

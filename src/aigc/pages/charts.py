@@ -1,6 +1,7 @@
 """Numbers into small charts: bars, a split bar, a histogram with bounds, lines."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -8,7 +9,7 @@ from itertools import pairwise
 from aigc.pages.axis import Axis, unit_of
 from aigc.pages.page import Html, compact, count, join, number, share, tag
 
-__all__ = ["Mark", "Point", "bars", "histogram", "legend", "line_chart", "split_bar"]
+__all__ = ["Look", "Mark", "Point", "bars", "histogram", "legend", "line_chart", "split_bar"]
 
 _LEFT, _RIGHT, _FLOOR = 8.0, 352.0, 150.0  # a chart is drawn on 360 x 172 and scaled to its column
 _LANE = 13.0  # height of a line of labels
@@ -30,6 +31,15 @@ class Mark:
     label: str
     side: str = ""
     series: int | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a line is drawn: in the colour of series `colour`, faint where a smoother one lies on it, with a dot at each point."""
+
+    colour: int
+    faint: bool = False
+    dots: bool = False
 
 
 def _colour(place: int | None) -> str:
@@ -210,33 +220,67 @@ def line_chart(
     unit: float | None = None,
     percent: bool = False,
     label: str = "",
+    looks: Mapping[str, Look] | None = None,
+    within: tuple[float | None, float | None] = (None, None),
+    columns: int = 0,
 ) -> Html:
     """Lines of (x, y) points in order of x, one series one colour; points that are not finite are left out.
 
     `unit` bends the x axis (see Axis). `percent` draws y from 0 to 1 on an axis that is stretched below 1%, where bounds are set;
-    else y reaches from the lowest to the highest value. Long series are thinned to their extremes.
+    else y reaches from the lowest to the highest value, or to the ends given as `within`. Long series are thinned to their
+    extremes. With `columns` the chart tells the values of so many stretches of x on hover.
     """
-    sound = {
-        name: (place, _thinned([p for p in points if math.isfinite(p[0]) and math.isfinite(p[1])]))
-        for place, (name, points) in enumerate(series.items())
-    }
-    every = [point for _, points in sound.values() for point in points]
+    whole = {name: [p for p in points if math.isfinite(p[0]) and math.isfinite(p[1])] for name, points in series.items()}
+    drawn = {name: ((looks or {}).get(name, Look(place)), _thinned(points)) for place, (name, points) in enumerate(whole.items())}
+    every = [point for _, points in drawn.values() for point in points]
     if not every:
         return tag("p", "no values", class_="empty")
-    axis = _axis_of([x for x, _ in every], marks, unit, start=_LEFT + 26)
-    top = _top(marks, axis) + 4
-    low, high = (0.0, 1.0) if percent else (min(y for _, y in every), max(y for _, y in every))
-    if low == high:
+    least, most = (0.0, 1.0) if percent else within
+    low, high = min(y for _, y in every) if least is None else least, max(y for _, y in every) if most is None else most
+    if low >= high:
         low, high = low - 0.5, high + 0.5
+    named = [f"{value:.0%}" if percent else compact(value) for value in Axis(low, high, _FLOOR, 12).ticks(24)]
+    start = 26 if percent else min(max(26, 6 * max(map(len, named), default=0) + 2), 90)
+    axis = _axis_of([x for x, _ in every], marks, unit, start=_LEFT + start)
+    top = _top(marks, axis) + 4
     rise = Axis(low, high, _FLOOR, top, 0.01 if percent else None)
     drawing: list[object] = []
     for value in (0.0, 0.01, 0.1, 0.5, 1.0) if percent else rise.ticks(24):
         y = rise.at(value)
         drawing.append(tag("line", x1=axis.start, x2=_RIGHT, y1=y, y2=y, class_="grid"))
         drawing.append(tag("text", f"{value:.0%}" if percent else compact(value), x=axis.start - 5, y=y + 3.5, text_anchor="end"))
-    for name, (place, points) in sound.items():
+    for name, (look, points) in drawn.items():
         path = "L".join(f"{axis.at(x):.1f} {rise.at(y):.1f}" for x, y in points)
         if points:
             last = f"{name}: {share(points[-1][1], 1) if percent else number(points[-1][1])} at {number(points[-1][0])}"
-            drawing.append(tag("path", tag("title", last), d=f"M{path}", class_=f"curve {_colour(place)}"))
-    return _frame(axis, marks, drawing, top=top, label=label)
+            style = "stroke-width:1;stroke-opacity:.4" if look.faint else None
+            drawing.append(tag("path", tag("title", last), d=f"M{path}", class_=f"curve {_colour(look.colour)}", style=style))
+            if look.dots:
+                dots = "".join(f"M{axis.at(x):.1f} {rise.at(y):.1f}h0" for x, y in points)
+                drawing.append(
+                    tag("path", d=dots, class_=f"curve {_colour(look.colour)}", style="stroke-width:4.5;stroke-linecap:round")
+                )
+    return _frame(axis, marks, [*drawing, *_columns(whole, axis, top, columns, percent)], top=top, label=label)
+
+
+def _columns(series: Mapping[str, Sequence[Point]], axis: Axis, top: float, columns: int, percent: bool) -> list[Html]:
+    """Unseen rectangles over the lines, each telling what the series do in it: the value, or the lowest and the highest."""
+    found: list[Html] = []
+    width = (_RIGHT - axis.start) / max(columns, 1)
+    begins = dict.fromkeys(series, 0)
+    for i in range(columns):
+        xs, told, x = [], [], axis.start + i * width
+        for name, points in series.items():
+            begin = begins[name]
+            end = begins[name] = (
+                len(points) if i == columns - 1 else bisect_left(points, x + width, lo=begin, key=lambda point: axis.at(point[0]))
+            )
+            if begin < end:
+                held = [y for _, y in points[begin:end]]
+                xs += [points[begin][0], points[end - 1][0]]
+                ends = (share(y, 1) if percent else number(y) for y in (min(held), max(held)))
+                told.append(f"{name} {' to '.join(dict.fromkeys(ends))}")
+        if told:
+            title = tag("title", f"{' to '.join(dict.fromkeys(map(number, (min(xs), max(xs)))))}: {', '.join(told)}")
+            found.append(tag("rect", title, x=x, y=top, width=width, height=_FLOOR - top, class_="hover"))
+    return found

@@ -136,14 +136,14 @@ def test_unknown_key(tmp_path: Path, content: str, message: str) -> None:
         ("device: gpu", "p.yaml:2: device: string should match pattern"),
         (
             "pretrain:\n  schedule: cosin",
-            "p.yaml:3: pretrain.schedule: input should be 'cosine', 'linear' or 'constant'",
+            "p.yaml:3: pretrain.schedule: input should be 'cosine', 'linear', 'constant' or 'wsd', found 'cosin'",
         ),
         (
             "split:\n  validation: 0.5\n  test: 0.5",
             "p.yaml:2: split: validation 0.5 + test 0.5 leaves nothing to train on",
         ),
         (
-            "pretrain:\n  model: {width: 10, heads: 3}",
+            "pretrain:\n  model: {layers: 1, width: 10, heads: 3}",
             "p.yaml:3: pretrain.model: width 10 is not a multiple of heads 3",
         ),
         ("clean:\n  input: []", "p.yaml:3: clean.input: "),

@@ -65,11 +65,11 @@ def test_a_byte_order_mark_and_a_number_as_name(tmp_path: Path) -> None:
 
 def test_overrides_set_nested_keys_and_create_sections(tmp_path: Path) -> None:
     text = f"{CLEAN}generate:\n"
-    project = read(tmp_path, text, "clean.input=[y, z]", "pretrain.model.layers=2", "seed=7", "generate.top_k=1", "seed=8")
+    project = read(tmp_path, text, "clean.input=[y, z]", "pretrain.model.size=tiny", "seed=7", "generate.top_k=1", "seed=8")
     assert project.clean is not None
     assert project.clean.input == ["y", "z"]
     assert project.pretrain is not None
-    assert (project.pretrain.model.layers, project.pretrain.model.width) == (2, 384)
+    assert (project.pretrain.model.size, project.pretrain.model.family) == ("tiny", "gpt2")
     assert project.generate is not None
     assert project.generate.top_k == 1
     assert project.seed == 8

@@ -13,10 +13,7 @@ ROOT = Path(__file__).parents[1]
 SMALL = [
     "pretrain.steps=30",
     "pretrain.model={layers: 2, width: 32, heads: 2}",
-    "pretrain.tokenizer.vocabulary=600",
-    "pretrain.context=128",
     "finetune.steps=6",
-    "finetune.context=128",
     "generate.max_tokens=40",
 ]
 QUICKSTART = str(ROOT / "configs" / "quickstart.yaml")

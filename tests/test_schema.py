@@ -200,7 +200,7 @@ def test_a_project_survives_its_own_json() -> None:
         "runs": "elsewhere/runs",
         "clean": {"input": ["x", "y"], "rules": rules},
         "split": {"validation": 0.1},
-        "pretrain": {"epochs": 3, "model": {"family": "llama", "width": 64, "heads": 2}},
+        "pretrain": {"epochs": 3, "model": {"family": "llama", "layers": 2, "width": 64, "heads": 2}},
         "finetune": {"start": "gpt2"},
         "generate": {"prompts": ["a", {"title": "b"}], "rules": of_samples},
     }

@@ -3,6 +3,7 @@
 import functools
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import Annotated, Any, NoReturn
 
@@ -11,6 +12,8 @@ import typer
 from aigc import __version__
 
 __all__ = ["app", "main"]
+
+HESITATION = 5.0  # seconds, as in core/training/replicas.py
 
 app = typer.Typer(
     name="aigc",
@@ -62,6 +65,15 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _leave(message: str, code: int) -> NoReturn:
+    rank = os.environ.get("RANK", "0") if "WORLD_SIZE" in os.environ else "0"
+    if rank != "0":  # under torchrun: where the first process fails alike, it says so, and torchrun ends this one meanwhile
+        if code > 128:
+            sys.exit(code)
+        try:
+            time.sleep(HESITATION)
+        except KeyboardInterrupt:
+            sys.exit(code)
+        message = f"process {rank}: {message}"
     print("\n".join(f"aigc: {line}" for line in message.splitlines()), file=sys.stderr, flush=True)
     sys.exit(code)
 
@@ -120,14 +132,22 @@ def split(file: File, overrides: Overrides = None) -> None:
 
 
 @_command
-def pretrain(file: File, overrides: Overrides = None) -> None:
+def pretrain(
+    file: File,
+    overrides: Overrides = None,
+    verify_resume: Annotated[
+        bool, typer.Option("--verify-resume", help="Prove on a few steps that a killed run goes on to the same weights.")
+    ] = False,
+) -> None:
     """Train a tokenizer and a Transformer from nothing on the training split.
 
     \b
     Example:
       aigc pretrain configs/quickstart.yaml pretrain.steps=200
+      aigc pretrain configs/quickstart.yaml --verify-resume
+      torchrun --nproc-per-node 2 -m aigc pretrain configs/quickstart.yaml
     """
-    _stage("pretrain", file, overrides)
+    _stage("pretrain", file, overrides, verify_resume=verify_resume)
 
 
 @_command
@@ -186,14 +206,19 @@ def run(
 
 
 @_command
-def check(file: File, overrides: Overrides = None) -> None:
+def check(
+    file: File,
+    overrides: Overrides = None,
+    measure: Annotated[bool, typer.Option("--measure", help="Time a few steps of training, and tell how long it takes.")] = False,
+) -> None:
     """Validate the file, open its inputs and print the plan; nothing is written.
 
     \b
     Example:
       aigc check configs/quickstart.yaml
+      aigc check configs/quickstart.yaml --measure
     """
-    _stage("check", file, overrides)
+    _stage("check", file, overrides, measure=measure)
 
 
 @_command
@@ -263,4 +288,6 @@ def _options(
 
 def main() -> None:
     """The `aigc` command. `--debug` may stand anywhere and shows tracebacks."""
+    # threads of torch that wait for each other sleep: those that spin slow a machine that has other work five-fold
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app([word for word in sys.argv[1:] if word != "--debug"], prog_name="aigc")

@@ -17,6 +17,7 @@ from aigc.core.rules.table import RULES, rule_class
 from aigc.errors import ConfigError
 from aigc.foreign_keys import FOREIGN_KEYS
 from aigc.schema import SECTIONS, Project
+from aigc.schema.objectives import OBJECTIVES
 
 __all__ = ["load", "parse_scalar"]
 
@@ -202,6 +203,8 @@ def _model_at(at: Path_) -> type[BaseModel] | None:
             continue
         if part in RULES:
             model = rule_class(part)
+        elif part in OBJECTIVES:
+            model = OBJECTIVES[part]
         elif model is not None and part in (fields := _fields(model)):
             model = _inner_model(fields[part].annotation)
     return model

@@ -1,122 +1,126 @@
 """A stage that trains: what pretrain and finetune share around `fit`."""
 
+import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from transformers import PreTrainedModel
 
 from aigc import console, runs, signals
+from aigc.core.generation.engine import draw_freely
 from aigc.core.model import checkpoints
+from aigc.core.model.learner import Learner
 from aigc.core.tokens.text import TextCodec
-from aigc.core.training.corpus import load_corpus, parameters_of
-from aigc.core.training.fit import Settings, fit
+from aigc.core.training.fit import Progress, Run, fit
+from aigc.core.training.replicas import Replicas, Sharing, joined
 from aigc.core.training.report import TrainingReport
+from aigc.core.training.snapshots import all_in
+from aigc.core.training.trackers import open_trackers
 from aigc.errors import AigcError, Stopped
-from aigc.schema import Project, Training
+from aigc.pages import training as page
+from aigc.preparation import Prepared, Task, prepare
+from aigc.schema import Project
 
 __all__ = ["train_stage"]
 
-Build = Callable[[Path, torch.device], tuple[PreTrainedModel, TextCodec]]
+PROCESSES = "processes.txt"  # in an unfinished folder: on how many the run began
+SAMPLES, SAMPLE_TOKENS = 3, 60  # at each evaluation
 
 
-def train_stage(
-    project: Project,
-    name: str,
-    section: Training,
-    sources: runs.Sources,
-    *,
-    build: Build,
-    templates: tuple[str, str],
-    whole: bool,
-) -> None:
+def train_stage(project: Project, task: Task, sources: runs.Sources, *, interrupt: Callable[[int], bool] = lambda _: False) -> None:
     """Train in runs/<name>/<stage>, going on from an unfinished try of the same config and data.
 
     Args:
-        build: the split's folder and a device into the model to begin with, and its codec.
-        templates: of what is learned, and of the prompt before it.
-        whole: whether prompt and completion must stay together.
+        interrupt: asked after each step whether to stop there.
     """
     started = time.monotonic()
-    device = checkpoints.device_of(project.device)
-    split = runs.stage_folder(project, "split")
-    with runs.stage(project, name, sources, resume=True) as stage, signals.stop_at_safe_point() as stop:
-        torch.manual_seed(project.seed)
-        model, codec = build(split, device)
-        if checkpoints.context_of(model) < section.context:
-            raise AigcError(
-                f"{name}.context: {section.context} is more than the checkpoint's {checkpoints.context_of(model)} tokens"
-            )
-        corpus = load_corpus(
-            split,
-            stage.folder / "tokens",
-            codec,
-            templates=templates,
-            whole=whole,
-            context=section.context,
-            batch_size=section.batch_size,
-            seed=project.seed,
-        )
-        settings = _settings(section, corpus.training.rows)
-        report = TrainingReport(corpus, parameters_of(model), settings.steps)
-        _introduce(name, report, device, resumed=stage.resumed and (stage.folder / "checkpoints").exists())
+    with ExitStack() as stack:
+        replicas = stack.enter_context(joined())
+        device = replicas.device(checkpoints.device_of(project.device))
+        stage = stack.enter_context(_stage(project, task.name, sources, replicas))
+        stage.keep = stage.resumed  # checkpoints of an earlier try outlive an error
+        work = _prepared(project, task, stage.folder, replicas, device)
+        stop = stack.enter_context(signals.stop_at_safe_point())
+        report = TrainingReport(work.data, work.settings.steps, work.facts)
         stage.keep = True
-        with console.progress(name, settings.steps, "steps") as advance:
-            seen = 0
-            for progress in fit(
-                model,
-                corpus.training,
-                corpus.validation,
-                text_bytes=corpus.validation_bytes,
-                settings=settings,
-                folder=stage.folder,
-                stopping=lambda: stop.signal_number is not None,
-            ):
-                report.add(progress)
-                last = report.validations[-1][1].loss if report.validations else float("nan")
-                advance(progress.number - seen, f"loss {report.last_loss:.3f}, validation {last:.3f}")
+        if replicas.first:
+            _introduce(task.name, report, device, resumed=stage.resumed and (stage.folder / "checkpoints").exists())
+        warn = console.warn if replicas.first else lambda _: None
+        run = Run(stage.folder, lambda step: stop.signal_number is not None or interrupt(step), warn, replicas)
+        seen = 0
+        with _told(project, task, stage, work, replicas) as tell:
+            for progress in fit(work.learner, work.data, work.settings, run):
                 seen = progress.number
-        if seen < settings.steps:
-            assert stop.signal_number is not None
+                report.add(progress)
+                tell(progress, report)
+                if progress.validation is not None and progress.metrics and replicas.first:
+                    _sample(stage.folder, work.learner, work.codec, seen, work.settings.sharing)
+        if seen < work.settings.steps and report.ended is None:
             raise Stopped(
-                f"stopped after step {seen} of {settings.steps}; run the same command again to go on from there",
-                stop.signal_number,
+                f"stopped after step {seen} of {work.settings.steps}; run the same command again to go on from there",
+                stop.signal_number or 2,
             )
-        checkpoints.save(model, codec, stage.folder / "model")
-        shutil.rmtree(stage.folder / "tokens")
-        stage.write_json("report.json", report.as_json())
-        stage.rows = {"train": corpus.accounting.documents, "validation": corpus.validation_accounting.documents}
-        stage.facts = {"device": str(device), "parameters": report.parameters, "threads": torch.get_num_threads()}
-    _close(name, report)
-    console.closing(name, time.monotonic() - started, runs.stage_folder(project, name))
+        checkpoints.save_shared(work.learner, work.codec, stage.folder / "model", writes=replicas.first)
+        if replicas.first:
+            _write(project.name, task.name, stage, report, device)
+    if replicas.first:
+        _close(task.name, report)
+        console.closing(task.name, time.monotonic() - started, runs.stage_folder(project, task.name))
     if stop.signal_number is not None:  # it came during the last step: `aigc run` must not go on to the next stage
-        raise Stopped(f"stopped after {name}, which is complete", stop.signal_number)
+        raise Stopped(f"stopped after {task.name}, which is complete", stop.signal_number)
 
 
-def _settings(section: Training, rows: int) -> Settings:
-    steps = section.steps or max(round(section.epochs * rows / (section.batch_size * section.accumulate)), 1)
-    tenth = max(steps // 10, 1)
-    return Settings(
-        steps=steps,
-        accumulate=section.accumulate,
-        learning_rate=section.learning_rate,
-        schedule=section.schedule,
-        warmup=section.warmup,
-        weight_decay=section.weight_decay,
-        clip=section.clip,
-        evaluate_every=section.evaluate_every or tenth,
-        checkpoint_every=section.checkpoint_every or tenth,
-        keep_checkpoints=section.keep_checkpoints,
-    )
+@contextmanager
+def _stage(project: Project, name: str, sources: runs.Sources, replicas: Replicas) -> Iterator[runs.Stage]:
+    """The stage's folder: made and finished by the first process, only looked into by the others."""
+    if replicas.first:
+        with runs.stage(project, name, sources, resume=True) as stage:
+            replicas.wait()
+            yield stage
+    else:
+        replicas.wait()
+        yield runs.follow(project, name)
+    replicas.wait()  # the next stage reads what the first process has just completed
+
+
+def _prepared(project: Project, task: Task, folder: Path, replicas: Replicas, device: torch.device) -> Prepared:
+    """The model and the data; the first process makes the tokens, the others wait for them.
+
+    Steps stay as large as they were when the run began, also where it goes on with another number of processes.
+    """
+    path = folder / PROCESSES
+    if replicas.first and not (path.exists() and all_in(folder / "checkpoints")):
+        path.write_text(f"{replicas.count}\n", "utf-8")
+    if not replicas.first:
+        replicas.wait()
+    began = int(path.read_text("utf-8"))
+    split = runs.stage_folder(project, "split")
+    total = sum(runs.rows_of(split)[part] for part in ("train", "validation"))
+    bar = console.progress(f"{task.name}: tokens", total, "documents") if replicas.first else nullcontext(lambda _: None)
+    with bar as advance:
+        work = prepare(task, split, folder, device=device, seed=project.seed, processes=began, advance=advance)
+    batches = work.settings.accumulate * began
+    if batches % replicas.count:
+        raise AigcError(
+            f"{folder}: this unfinished run has {batches} batches in a step, which {replicas.count} processes cannot share evenly; "
+            f"go on with {began} processes, or remove the folder to begin anew"
+        )
+    if replicas.first:
+        replicas.wait()
+    return replace(work, settings=replace(work.settings, accumulate=batches // replicas.count))
 
 
 def _introduce(name: str, report: TrainingReport, device: torch.device, *, resumed: bool) -> None:
-    one = report.corpus.accounting
+    one, facts = report.data.accounting, report.facts
+    how = f"{facts['precision']}{', compiled' if facts['compiled'] else ''}"
     console.note(
-        f"{name}: {report.parameters:,} parameters on {device}, {report.steps:,} steps; {one.documents:,} documents, "
-        f"{one.tokens:,} tokens in {one.rows:,} rows, {one.padding:.1%} padding, {one.label_tokens:,} tokens to learn"
+        f"{name}: {facts['parameters']:,} parameters on {device} ({how}), "
+        f"{report.steps:,} steps of {report.data.training.places:,} tokens; {one.documents:,} documents, {one.tokens:,} tokens, "
+        f"{one.padding:.1%} padding, {one.label_share:.0%} of what is read is learned"
     )
     if one.truncated:
         console.warn(f"{one.truncated:,} documents are longer than the context: their tails are not learned")
@@ -126,6 +130,70 @@ def _introduce(name: str, report: TrainingReport, device: torch.device, *, resum
         console.note(f"{name}: going on from the last checkpoint of an unfinished run")
 
 
+Tell = Callable[[Progress, TrainingReport], None]
+
+
+@contextmanager
+def _told(project: Project, task: Task, stage: runs.Stage, work: Prepared, replicas: Replicas) -> Iterator[Tell]:
+    """Who is told of each step: the terminal, and the trackers that were asked for."""
+    if not replicas.first:
+        yield lambda _progress, _report: None
+        return
+    config = {"seed": project.seed, task.name: task.section.model_dump(mode="json")}
+    trackers = open_trackers(
+        task.section.track, stage.folder, project=project.name, run=task.name, config=config, warn=console.warn
+    )
+    with console.progress(task.name, work.settings.steps, "steps") as advance, trackers as track:
+        shown = 0
+
+        def tell(progress: Progress, report: TrainingReport) -> None:
+            nonlocal shown
+            if progress.metrics:
+                track(progress.number, {name: value for name, value in progress.metrics.items() if name != "step"})
+            last = report.validations[-1][1].loss if report.validations else float("nan")
+            advance(progress.number - shown, f"loss {report.last_loss:.3f}, validation {last:.3f}")
+            shown = progress.number
+
+        yield tell
+
+
+def _sample(folder: Path, learner: Learner, codec: TextCodec, step: int, sharing: Sharing) -> None:
+    """Let a decoder write a few lines, for the report; one whose weights are spread over processes cannot."""
+    if sharing == "shard" or not learner.model.can_generate() or learner.model.config.is_encoder_decoder:
+        return
+    path = folder / "samples.jsonl"
+    old = [line for line in path.read_text("utf-8").splitlines() if json.loads(line)["step"] < step] if path.exists() else []
+    drawn = draw_freely(learner.model, codec, count=SAMPLES, max_tokens=SAMPLE_TOKENS, seed=step)
+    new = [json.dumps({"step": step, "prompt": "", "text": one.text}, ensure_ascii=False) for one in drawn]
+    partial = path.with_name(".samples.partial")
+    partial.write_text("".join(f"{line}\n" for line in old + new), "utf-8")
+    partial.replace(path)
+
+
+def _write(project: str, name: str, stage: runs.Stage, report: TrainingReport, device: torch.device) -> None:
+    (stage.folder / PROCESSES).unlink()
+    shutil.rmtree(stage.folder / "tokens")
+    shutil.rmtree(stage.folder / "tokenizer", ignore_errors=True)
+    stage.write_json("report.json", report.as_json())
+    lines = {
+        kind: [json.loads(line) for line in path.read_text("utf-8").splitlines()] if (path := stage.folder / kind).exists() else []
+        for kind in ("metrics.jsonl", "samples.jsonl")
+    }
+    html = page.render(report.as_json() | {"name": project, "stage": name}, lines["metrics.jsonl"], lines["samples.jsonl"])
+    (stage.folder / "report.html").write_text(html, "utf-8")
+    one, seen = report.data.accounting, report.data.validation_accounting
+    stage.rows = {"train": one.documents, "validation": seen.documents}
+    stage.facts = {"device": str(device), "parameters": report.facts["parameters"], "threads": torch.get_num_threads()}
+
+
 def _close(name: str, report: TrainingReport) -> None:
-    lines = [(step, value.loss, "-" if value.bits_per_byte is None else value.bits_per_byte) for step, value in report.validations]
-    console.table(f"{name}: validation loss", ["step", "nats per token", "bits per byte"], lines)
+    pairs = any(value.pair_accuracy is not None for _, value in report.validations)
+    lines = [
+        (step, value.loss, "-" if value.bits_per_byte is None else value.bits_per_byte, value.accuracy)
+        + ((value.pair_accuracy or 0.0,) if pairs else ())
+        for step, value in report.validations
+    ]
+    columns = ["step", "nats per token", "bits per byte", "accuracy", *(["pairs told right"] if pairs else [])]
+    console.table(f"{name}: validation loss", columns, lines)
+    if report.ended:
+        console.note(f"{name}: stopped early, {report.ended}; the best weights are the result")

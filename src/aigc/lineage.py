@@ -53,7 +53,8 @@ def sources(project: Project, name: str) -> Sources:
         keep = project.split.keep
         return Sources(files=sorted(keep.expanduser().glob("*-*.parquet")) if keep else [], stages=["clean"])
     if name == "pretrain":
-        return Sources(stages=["split"])
+        assert project.pretrain is not None
+        return Sources(files=_files_of(project.pretrain.tokenizer.start), stages=["split"])
     stage = checkpoint_stage(project, name)
     stages = [stage] if stage else []
     outside = None
@@ -67,6 +68,10 @@ def sources(project: Project, name: str) -> Sources:
         outside = project.generate.checkpoint
         given = project.generate.prompts
         prompts = files.expand([given]) if isinstance(given, str) else []
-    folder = Path(outside).expanduser() if outside else None
-    weights = sorted(path for path in folder.iterdir() if path.is_file()) if folder and folder.is_dir() else []
-    return Sources(files=[*prompts, *weights], stages=stages)
+    return Sources(files=[*prompts, *_files_of(outside)], stages=stages)
+
+
+def _files_of(start: str | None) -> list[Path]:
+    """The files of a checkpoint folder; none of what is on the hub."""
+    folder = Path(start).expanduser() if start else None
+    return sorted(path for path in folder.iterdir() if path.is_file()) if folder and folder.is_dir() else []

@@ -22,6 +22,7 @@ __all__ = [
     "Sources",
     "Stage",
     "digest",
+    "follow",
     "manifest_of",
     "root",
     "rows_of",
@@ -34,7 +35,8 @@ __all__ = [
 MANIFEST = "manifest.json"
 STARTED = "started.json"
 LIBRARIES = ("torch", "transformers", "tokenizers", "polars", "daft")
-NOT_MATERIAL = ("metrics.jsonl", "report.", "checkpoints/")  # no later stage reads them; they may hold timings
+# no later stage reads them, and they may hold timings
+NOT_MATERIAL = ("metrics.jsonl", "report.", "checkpoints/", "tensorboard/", "wandb/")
 
 
 @dataclass(frozen=True)
@@ -223,6 +225,12 @@ def stage(project: Project, name: str, sources: Sources, *, resume: bool = False
             final.rename(old)
         partial.rename(final)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def follow(project: Project, name: str) -> Stage:
+    """A stage that another process does in the same folder: to read what it wrote, and to write nothing."""
+    final = root(project) / name
+    return Stage(name, final.with_name(f".{name}.partial"), final, {}, resumed=True)
 
 
 def _started(partial: Path) -> Any:

@@ -11,18 +11,20 @@ from aigc.core.documents.files import STDIN
 from aigc.core.documents.reading import Batch, Failure, Reader
 from aigc.core.documents.template import fields_of
 from aigc.core.generation.prompts import BadPrompt, read_prompts
-from aigc.core.model.size import parameters, training_bytes
 from aigc.errors import AigcError
-from aigc.schema import SECTIONS, Generate, Pretrain, Project, Training
+from aigc.planning import plan
+from aigc.schema import SECTIONS, Generate, Project, Training
 
 __all__ = ["run"]
 
 SAMPLE = 2000  # documents that are looked at
-BYTES_PER_TOKEN = {"en": 4.0, "zh": 3.2}  # of byte-level BPE, for an estimate before a tokenizer exists
 
 
-def run(project: Project) -> None:
+def run(project: Project, *, measure: bool = False) -> None:
     """Look at every stage that the file has.
+
+    Args:
+        measure: take a few steps of training, and tell how long the whole will take.
 
     Raises:
         AigcError: a stage could not work; each reason is on a line of its own.
@@ -30,7 +32,7 @@ def run(project: Project) -> None:
     problems: list[str] = []
     sample = _look_at_input(project, problems)
     fields = set(sample.columns) if sample is not None else None
-    plan: list[tuple[str, str]] = []
+    planned: list[tuple[str, list[tuple[str, str]]]] = []
     for name in SECTIONS:
         section = getattr(project, name)
         if section is None:
@@ -42,14 +44,18 @@ def run(project: Project) -> None:
                 problems.append(str(error))
             continue
         if isinstance(section, Training):
-            problems += _missing(name, _templates(section), fields)
-            plan.append((name, _training_plan(section, sample)))
+            lacking = list(_missing(name, _templates(section), fields))
+            problems += lacking
+            try:
+                planned += [] if lacking else [(name, plan(project, name, sample, measure=measure))]
+            except AigcError as error:
+                problems.append(str(error))
         if isinstance(section, Generate):
             problems += _bad_prompts(section)
         if not sources.files and not sources.stages and name != "clean":
             problems.append(f"{name}: has nothing to read")
-    for name, text in plan:
-        console.note(f"{name}: {text}")
+    for name, lines in planned:
+        console.table(f"{name}: the plan", ["", ""], lines)
     _show_state(project)
     if problems:
         raise AigcError("\n".join(problems))
@@ -129,38 +135,6 @@ def _bad_prompts(section: Generate) -> Iterator[str]:
                 return
     except AigcError:
         return  # told with the sources
-
-
-def _training_plan(section: Training, sample: pl.DataFrame | None) -> str:
-    parts = []
-    tokens_in_step = section.batch_size * section.accumulate * section.context
-    if isinstance(section, Pretrain):
-        numbers = {
-            "layers": section.model.layers,
-            "width": section.model.width,
-            "vocabulary": section.tokenizer.vocabulary,
-        }
-        count = parameters(section.model.family, **numbers, context=section.context)
-        memory = training_bytes(count, rows=section.batch_size, context=section.context, **numbers)
-        parts.append(f"{count:,} parameters, about {memory / 1e9:.1f} GB of memory for a step")
-    if section.steps:
-        parts.append(f"{section.steps:,} steps of {tokens_in_step:,} tokens")
-    else:
-        parts.append(f"{section.epochs:g} epochs in steps of {tokens_in_step:,} tokens")
-    if sample is not None:
-        lengths = _token_lengths(sample)
-        quantiles = [int(lengths.quantile(q) or 0) for q in (0.1, 0.5, 0.9)]
-        longer = int((lengths > section.context).sum()) / len(lengths)
-        parts.append(f"documents of about {quantiles[0]:,} / {quantiles[1]:,} / {quantiles[2]:,} tokens (10 / 50 / 90 %), "
-                     f"{longer:.1%} longer than the context of {section.context}")  # fmt: skip
-    return "; ".join(parts)
-
-
-def _token_lengths(sample: pl.DataFrame) -> pl.Series:
-    han = pl.col("text").str.count_matches(r"\p{Han}")
-    size = pl.col("text").str.len_bytes()
-    rate = pl.when(3 * han > size / 2).then(BYTES_PER_TOKEN["zh"]).otherwise(BYTES_PER_TOKEN["en"])
-    return sample.select(size / rate)[:, 0]
 
 
 def _show_state(project: Project) -> None:

@@ -1,35 +1,25 @@
 """`aigc pretrain`: a tokenizer and a Transformer from nothing, on the training split."""
 
-from pathlib import Path
+from collections.abc import Callable
 
-import torch
-from transformers import PreTrainedModel
-
-from aigc import console, lineage
-from aigc.core.model import architectures
-from aigc.core.tokens.text import TextCodec, train_bpe
-from aigc.core.training.corpus import examples
+from aigc import lineage, proof, tasks
 from aigc.learning import train_stage
 from aigc.schema import Project
 
 __all__ = ["run"]
 
 
-def run(project: Project) -> None:
-    """Train on the project's training split."""
-    sources = lineage.sources(project, "pretrain")
-    section = project.pretrain
-    assert section is not None
+def run(project: Project, *, verify_resume: bool = False) -> None:
+    """Train on the project's training split.
 
-    def build(split: Path, device: torch.device) -> tuple[PreTrainedModel, TextCodec]:
-        texts = (
-            example.completion for batch in examples(sorted(split.glob("train-*.parquet")), section.document) for example in batch
-        )
-        codec = train_bpe(texts, vocabulary=section.tokenizer.vocabulary, context=section.context)
-        if codec.vocabulary < section.tokenizer.vocabulary:
-            console.warn(f"the text has pieces for {codec.vocabulary:,} tokens only, of {section.tokenizer.vocabulary:,} asked for")
-        numbers = section.model.model_dump()
-        model = architectures.build(**numbers, vocabulary=codec.vocabulary, context=section.context, end=codec.end)
-        return model.to(device), codec
+    Args:
+        verify_resume: instead prove, on a few steps, that a run that was killed goes on to the same weights.
+    """
+    if verify_resume:
+        proof.prove_resume(project, "pretrain", _train)
+    else:
+        _train(project, lambda _: False)
 
-    train_stage(project, "pretrain", section, sources, build=build, templates=(section.document, ""), whole=False)
+
+def _train(project: Project, interrupt: Callable[[int], bool]) -> None:
+    train_stage(project, tasks.pretraining(project), lineage.sources(project, "pretrain"), interrupt=interrupt)

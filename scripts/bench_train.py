@@ -28,13 +28,14 @@ from statistics import median
 
 import numpy as np
 import torch
+from bench_documents import stream_of
 from bench_train_peers import BATCH, HEADS, LAYERS, VOCABULARY, WIDTH, Rows, Steps, litgpt, trainer
 from torch import nn
 
 from aigc.core.batches.feed import feed
 from aigc.core.batches.objectives.causal import Causal
 from aigc.core.batches.pieces import Pieces
-from aigc.core.batches.shards import Example, Shards, write_shards
+from aigc.core.batches.shards import Example, write_shards
 from aigc.core.batches.stream import START, Corpus, Stream
 from aigc.core.model import families
 from aigc.core.model.learner import Learner
@@ -97,26 +98,6 @@ def ours(stream: Stream, context: int, *, dtype: torch.dtype | None, compiled: b
             yield step.labels
 
 
-class Ids:
-    """The codec's numbers that batches need."""
-
-    vocabulary, start, end, pad, mask, infill = VOCABULARY, [0], 0, 0, None, None
-    sentinels: list[int] = []  # noqa: RUF012
-
-    @property
-    def byte_lengths(self) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-        return np.ones(VOCABULARY, np.int64)
-
-
-def stream_of(documents: list[list[int]], context: int) -> Stream:
-    """Documents in memory as a stream of ours."""
-    ends = np.cumsum([len(one) for one in documents])
-    tokens = np.concatenate([np.asarray(one, np.uint16) for one in documents])
-    shards = Shards(tokens, ends, np.ones(len(documents), np.int32), np.arange(len(documents)), np.zeros(0, np.int64), 1)
-    pieces = Pieces.of(shards, content=context + 1, overlap=1, whole=False)
-    return Stream.of([Corpus(pieces, 1.0)], Causal(Ids()), context=context, rows=BATCH, pad=0, seed=0)
-
-
 def peak_flops(tokens: int) -> float:
     """FLOP/s of the model's largest fp32 products, the best of some tries: the limit."""
     best = 0.0
@@ -158,9 +139,8 @@ def full(rounds: int, warm: int, only: str) -> None:
     waits: dict[str, dict[str, float]] = {}
 
     def mine(name: str, dtype: torch.dtype | None, compiled: bool) -> Contender:
-        return Contender(
-            name, ours(stream_of(documents, context), context, dtype=dtype, compiled=compiled, who=waits.setdefault(name, {}))
-        )
+        stream, told = stream_of(documents, context, VOCABULARY, rows=BATCH), waits.setdefault(name, {})
+        return Contender(name, ours(stream, context, dtype=dtype, compiled=compiled, who=told))
 
     makers: dict[str, Callable[[], Contender]] = {
         "HF Trainer": lambda: Contender("HF Trainer", trainer(rows, context, bf16=False, compiled=False)),
@@ -201,7 +181,7 @@ def documents(files: list[str], rounds: int, warm: int, only: str) -> None:
     chained = [token for one in ids for token in one]
     blocks = [chained[at : at + context] for at in range(0, len(chained) - context + 1, context)]
     waits: dict[str, float] = {}
-    stream = stream_of(ids, context)
+    stream = stream_of(ids, context, VOCABULARY, rows=BATCH)
     mean, padding = np.mean([len(one) for one in ids]), stream.accounting().padding
     print(f"{len(ids)} documents, mean {mean:.0f} tokens; padding {padding:.2%} (ours)")
     makers: dict[str, Callable[[], Steps]] = {

@@ -12,12 +12,10 @@ import time
 
 import numpy as np
 import torch
+from bench_documents import stream_of
 
 from aigc.core.batches.feed import feed
-from aigc.core.batches.objectives.causal import Causal
-from aigc.core.batches.pieces import Pieces
-from aigc.core.batches.shards import Shards
-from aigc.core.batches.stream import START, Corpus, Stream
+from aigc.core.batches.stream import START
 from aigc.core.model import families
 from aigc.core.model.learner import Learner
 from aigc.core.training.loop import train
@@ -25,17 +23,6 @@ from aigc.core.training.optimiser import adamw
 from aigc.core.training.replicas import Replicas
 
 LAYERS, WIDTH, HEADS, VOCABULARY, CONTEXT = 12, 768, 12, 50304, 1024
-
-
-class Ids:
-    """The codec's numbers that batches need."""
-
-    vocabulary, start, end, pad, mask, infill = VOCABULARY, [0], 0, 0, None, None
-    sentinels: list[int] = []  # noqa: RUF012
-
-    @property
-    def byte_lengths(self) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
-        return np.ones(VOCABULARY, np.int64)
 
 
 def main() -> None:
@@ -51,10 +38,8 @@ def main() -> None:
     device = torch.device(given.device)
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(6.0, 0.6, 20_000), 16, 4000).astype(np.int64)
-    tokens = rng.integers(1, VOCABULARY, lengths.sum()).astype(np.uint16)
-    shards = Shards(tokens, np.cumsum(lengths), np.ones(len(lengths), np.int32), np.arange(len(lengths)), np.zeros(0, np.int64), 1)
-    pieces = Pieces.of(shards, content=CONTEXT + 1, overlap=1, whole=False)
-    stream = Stream.of([Corpus(pieces, 1.0)], Causal(Ids()), context=CONTEXT, rows=given.batch_size, pad=0, seed=0)
+    documents = [rng.integers(1, VOCABULARY, length) for length in lengths]
+    stream = stream_of(documents, CONTEXT, VOCABULARY, rows=given.batch_size)
     torch.manual_seed(0)
     shape = families.Shape(layers=LAYERS, width=WIDTH, heads=HEADS, dropout=0.0)
     ids = families.SpecialIds(start=0, end=0, pad=0)

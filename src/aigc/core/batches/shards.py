@@ -12,11 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from aigc.core.tokens.codec import Codec
+from aigc.core.tokens.codec import Codec, Marks
 
-__all__ = ["Example", "Marks", "Shards", "open_shards", "write_shards"]
+__all__ = ["Example", "Shards", "open_shards", "write_shards"]
 
-Marks = Callable[[str], Sequence[int]]  # a text into the characters at which a unit begins
 COMPLETE = "index.json"
 COLUMNS = {"ends": "<i8", "unlearned": "<i4", "rows": "<i8", "marks": "<i8"}
 Encoded = tuple[list[list[int]], list[list[int]], list[list[int]]]  # prompts, completions, marks

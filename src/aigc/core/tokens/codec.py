@@ -7,14 +7,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Codec", "Marks"]
+__all__ = ["Codec", "Marks", "Vocabulary"]
 
 Marks = Callable[[str], Sequence[int]]
 """The character offsets at which the units (sentences, words ...) of a text begin, ascending."""
 
 
-class Codec(Protocol):
-    """Content into token ids, and back."""
+class Vocabulary(Protocol):
+    """The ids of a codec: what knows these needs no texts."""
 
     @property
     def vocabulary(self) -> int:
@@ -37,10 +37,6 @@ class Codec(Protocol):
         """The id that stands for a hidden token."""
 
     @property
-    def unknown(self) -> int | None:
-        """The id of what the vocabulary has no token for."""
-
-    @property
     def sentinels(self) -> list[int]:
         """The ids that stand for hidden spans (T5's <extra_id_0>, <extra_id_1> ...), the first one first; often none."""
 
@@ -51,6 +47,14 @@ class Codec(Protocol):
     @property
     def byte_lengths(self) -> NDArray[np.int64]:
         """(vocabulary,) How many UTF-8 bytes of text each id stands for; 0 for special tokens."""
+
+
+class Codec(Vocabulary, Protocol):
+    """Content into token ids, and back."""
+
+    @property
+    def unknown(self) -> int | None:
+        """The id of what the vocabulary has no token for."""
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text, without start and end."""

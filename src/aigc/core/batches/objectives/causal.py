@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from aigc.core.batches.objectives.objective import Marks, Vocabulary, room
+from aigc.core.batches.objectives.objective import Marks, room
 from aigc.core.batches.sample import IGNORED, Piece, Sample
+from aigc.core.tokens.codec import Vocabulary
 
 __all__ = ["Causal", "next_tokens"]
 

@@ -7,11 +7,12 @@ from typing import ClassVar
 import numpy as np
 
 from aigc.core.batches.objectives.masking import mask_of
-from aigc.core.batches.objectives.objective import Marks, Vocabulary, decoder_start, room, share_within
+from aigc.core.batches.objectives.objective import Marks, decoder_start, room, share_within
 from aigc.core.batches.objectives.ranges import after, braid, indices, owners, sampled, shifted
 from aigc.core.batches.objectives.subset import choose
 from aigc.core.batches.objectives.window import Window, lay
 from aigc.core.batches.sample import Ids, Piece, Sample
+from aigc.core.tokens.codec import Vocabulary
 from aigc.errors import AigcError
 
 __all__ = ["Denoising", "infill_lengths"]

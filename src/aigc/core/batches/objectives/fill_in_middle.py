@@ -7,10 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from aigc.core.batches.objectives.causal import next_tokens
-from aigc.core.batches.objectives.objective import Marks, Vocabulary, rate_within, room
+from aigc.core.batches.objectives.objective import Marks, rate_within, room
 from aigc.core.batches.objectives.ranges import braid, sampled
 from aigc.core.batches.objectives.window import lay
 from aigc.core.batches.sample import IGNORED, Piece, Sample
+from aigc.core.tokens.codec import Vocabulary
 from aigc.errors import AigcError
 
 __all__ = ["FillInMiddle"]

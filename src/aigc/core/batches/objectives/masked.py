@@ -7,10 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from aigc.core.batches.objectives.masking import hidden, mask_of, picked
-from aigc.core.batches.objectives.objective import Marks, Vocabulary, plain_ids, room, share_within
+from aigc.core.batches.objectives.objective import Marks, plain_ids, room, share_within
 from aigc.core.batches.objectives.ranges import braid, sampled
 from aigc.core.batches.objectives.window import lay
 from aigc.core.batches.sample import IGNORED, Piece, Sample
+from aigc.core.tokens.codec import Vocabulary
 
 __all__ = ["Masked"]
 

@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from aigc.core.batches.objectives.objective import Vocabulary, plain_ids
+from aigc.core.batches.objectives.objective import plain_ids
 from aigc.core.batches.objectives.ranges import after
 from aigc.core.batches.objectives.subset import choose
 from aigc.core.batches.sample import IGNORED, Ids
+from aigc.core.tokens.codec import Vocabulary
 from aigc.errors import AigcError
 
 __all__ = ["hidden", "mask_of", "picked"]

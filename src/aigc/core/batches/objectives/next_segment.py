@@ -6,10 +6,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from aigc.core.batches.objectives.objective import Marks, Vocabulary, decoder_start, room
+from aigc.core.batches.objectives.objective import Marks, decoder_start, room
 from aigc.core.batches.objectives.ranges import braid, owners, sampled, shifted
 from aigc.core.batches.objectives.window import Window, lay
 from aigc.core.batches.sample import IGNORED, Ids, Piece, Sample
+from aigc.core.tokens.codec import Vocabulary
 
 __all__ = ["NextSegment"]
 

@@ -7,47 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigc.core.batches.sample import Piece, Sample
+from aigc.core.tokens.codec import Vocabulary
 from aigc.errors import AigcError
 
-__all__ = ["Marks", "Objective", "Vocabulary", "decoder_start", "plain_ids", "rate_within", "room", "share_within"]
+__all__ = ["Marks", "Objective", "decoder_start", "plain_ids", "rate_within", "room", "share_within"]
 
 Marks = Literal["sentence", "paragraph", "word"]
-
-
-class Vocabulary(Protocol):
-    """What an objective has to know of a codec: its ids, never its texts."""
-
-    @property
-    def vocabulary(self) -> int:
-        """How many ids there are."""
-
-    @property
-    def start(self) -> list[int]:
-        """The ids that a document begins with."""
-
-    @property
-    def end(self) -> int:
-        """The id that ends a document, and parts the texts of a pair."""
-
-    @property
-    def pad(self) -> int:
-        """The id that fills what is left."""
-
-    @property
-    def mask(self) -> int | None:
-        """The id that hides a token."""
-
-    @property
-    def sentinels(self) -> list[int]:
-        """The ids that stand for hidden spans, the first one first."""
-
-    @property
-    def infill(self) -> tuple[int, int, int] | None:
-        """The ids before the prefix, the suffix and the middle."""
-
-    @property
-    def byte_lengths(self) -> NDArray[np.int64]:
-        """(V,) UTF-8 bytes of text that each id stands for, 0 for a special id."""
 
 
 class Objective(Protocol):

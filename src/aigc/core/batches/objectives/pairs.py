@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigc.core.batches.objectives.masking import hidden, picked
-from aigc.core.batches.objectives.objective import Vocabulary, plain_ids
+from aigc.core.batches.objectives.objective import plain_ids
 from aigc.core.batches.objectives.ranges import Column, after, braid, sampled
 from aigc.core.batches.objectives.window import Window, lay
 from aigc.core.batches.sample import IGNORED, Ids, Piece, Sample
+from aigc.core.tokens.codec import Vocabulary
 
 __all__ = ["SPECIALS", "Cuts", "cut", "joined"]
 

@@ -7,9 +7,10 @@ from typing import ClassVar
 import numpy as np
 
 from aigc.core.batches.objectives.masking import mask_of
-from aigc.core.batches.objectives.objective import Marks, Vocabulary, rate_within, room, share_within
+from aigc.core.batches.objectives.objective import Marks, rate_within, room, share_within
 from aigc.core.batches.objectives.pairs import SPECIALS, cut, joined
 from aigc.core.batches.sample import Piece, Sample
+from aigc.core.tokens.codec import Vocabulary
 
 __all__ = ["SentenceOrder"]
 

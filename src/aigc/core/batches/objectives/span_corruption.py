@@ -6,11 +6,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from aigc.core.batches.objectives.objective import Marks, Vocabulary, decoder_start, room, share_within
+from aigc.core.batches.objectives.objective import Marks, decoder_start, room, share_within
 from aigc.core.batches.objectives.ranges import after, braid, owners, sampled, shifted
 from aigc.core.batches.objectives.subset import parted
 from aigc.core.batches.objectives.window import lay
 from aigc.core.batches.sample import Ids, Piece, Sample
+from aigc.core.tokens.codec import Vocabulary
 from aigc.errors import AigcError
 
 __all__ = ["SpanCorruption", "spans"]

@@ -9,9 +9,10 @@ from aigc.core.batches.objectives.fill_in_middle import FillInMiddle
 from aigc.core.batches.objectives.masked import Masked
 from aigc.core.batches.objectives.next_segment import NextSegment
 from aigc.core.batches.objectives.next_sentence import NextSentence
-from aigc.core.batches.objectives.objective import Objective, Vocabulary
+from aigc.core.batches.objectives.objective import Objective
 from aigc.core.batches.objectives.sentence_order import SentenceOrder
 from aigc.core.batches.objectives.span_corruption import SpanCorruption
+from aigc.core.tokens.codec import Vocabulary
 from aigc.errors import AigcError
 
 __all__ = ["OBJECTIVES", "build"]

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aigc.core.batches.objectives.objective import Vocabulary
 from aigc.core.batches.objectives.ranges import Column, after
 from aigc.core.batches.sample import IGNORED, Ids, Piece
+from aigc.core.tokens.codec import Vocabulary
 
 __all__ = ["Units", "Window", "lay"]
 

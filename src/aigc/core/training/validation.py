@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -45,14 +46,12 @@ def validate(
     shared.eval()
     sums = np.zeros(6)  # nats, tokens right, tokens, bytes, nats of pairs, pairs right
     pairs = 0
-    mine = [samples for place, samples in enumerate(stream.once()) if most is None or place < most]
-    turns = -(-len(mine) // replicas.count)
-    for turn in range(turns):  # sharded weights are gathered together: every process takes every turn
-        place = turn * replicas.count + replicas.rank
-        samples = mine[place] if place < len(mine) else mine[0]
-        batch = stream.collate(samples)
+    bins = islice(stream.once(), most)
+    while turn := list(islice(bins, replicas.count)):
+        own = replicas.rank < len(turn)  # sharded weights are gathered together: every process takes every turn
+        batch = stream.collate(turn[replicas.rank if own else 0])
         found = shared(batch.to(device), token_total=1.0, pair_total=1.0)
-        if place >= len(mine):
+        if not own:
             continue
         labels = batch.labels.numpy()
         sums += [

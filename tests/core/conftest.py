@@ -8,7 +8,8 @@ import torch
 from transformers import PreTrainedModel
 
 from aigc.core.model import checkpoints, families
-from aigc.core.tokens.text import TextCodec, train_bpe
+from aigc.core.tokens.text import TextCodec
+from aigc.core.tokens.training import train
 
 SENTENCES = [
     "The quick brown fox jumps over the lazy dog.",
@@ -29,7 +30,7 @@ MakeModel = Callable[..., PreTrainedModel]
 @pytest.fixture(scope="session")
 def codec() -> TextCodec:
     """A byte-level BPE of 400 tokens, learned from a few dozen sentences."""
-    return train_bpe(SENTENCES * 4, vocabulary=400, context=CONTEXT)
+    return train(SENTENCES * 4, kind="bpe", family="decoder", vocabulary=400, context=CONTEXT)
 
 
 @pytest.fixture(scope="session")

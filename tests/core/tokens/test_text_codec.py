@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from aigc.core.tokens.text import END_OF_TEXT, TextCodec, train_bpe
+from aigc.core.tokens.text import END_OF_TEXT, TextCodec
+from aigc.core.tokens.training import train
 from aigc.errors import AigcError
 
 TEXTS = st.lists(st.text(max_size=60), max_size=5)
@@ -54,7 +55,7 @@ def test_start_and_end_are_the_end_of_text_token(codec: TextCodec) -> None:
 
 def test_vocabulary_is_at_most_what_was_asked_for(codec: TextCodec) -> None:
     assert 257 < codec.vocabulary <= 400
-    assert train_bpe(["a"], vocabulary=300, context=8).vocabulary == 257
+    assert train(["a"], kind="bpe", family="decoder", vocabulary=300, context=8).vocabulary == 257
 
 
 def test_learned_words_are_shorter_than_their_bytes(codec: TextCodec) -> None:
@@ -64,7 +65,7 @@ def test_learned_words_are_shorter_than_their_bytes(codec: TextCodec) -> None:
 
 def test_training_is_deterministic() -> None:
     texts = ["the cat sat on the mat", "猫坐在垫子上"] * 3
-    first, second = (train_bpe(iter(texts), vocabulary=280, context=8) for _ in range(2))
+    first, second = (train(iter(texts), kind="bpe", family="decoder", vocabulary=280, context=8) for _ in range(2))
     assert first.tokenizer.get_vocab() == second.tokenizer.get_vocab()
 
 

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM
 
 from aigc.core.model import checkpoints, families
 from aigc.core.model.learner import Learner
-from aigc.core.tokens.text import train_bpe
+from aigc.core.tokens.training import train
 from aigc.core.training.fit import Run, Settings, fit
 from aigc.core.training.replicas import Replicas, joined
 from aigc.core.training.snapshots import Keep
@@ -55,7 +55,7 @@ def _fit(
     **changed: Any,
 ) -> None:
     """Train in a folder, with steps of the same bins on any number of processes, and save the model."""
-    codec = train_bpe(TEXTS, vocabulary=320, context=CONTEXT)
+    codec = train(TEXTS, kind="bpe", family="decoder", vocabulary=320, context=CONTEXT)
     torch.manual_seed(0)
     shape = families.Shape(layers=2, width=32, heads=2, dropout=0.2)
     ids = families.SpecialIds.of(codec)

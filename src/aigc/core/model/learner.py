@@ -90,11 +90,5 @@ class Learner(nn.Module):
         """The layers that may be sharded each by itself."""
         return bodies.shards(self.model)
 
-    @torch.no_grad()
-    def eval_sums(self, batch: Batch) -> Losses:
-        """The sums of a batch, without a gradient. Not through a wrapper: call the wrapper under no_grad where there is one."""
-        losses: Losses = self(batch, token_total=1.0, pair_total=1.0)
-        return losses
-
     def _autocast(self, device: torch.device) -> AbstractContextManager[object]:
         return nullcontext() if self.dtype is None else torch.autocast(device.type, self.dtype)

@@ -1,7 +1,7 @@
 """Text into token ids and back: a tokenizer trained here, or the tokenizer of a checkpoint."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -10,14 +10,13 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from aigc.core.tokens.bpe import train_byte_pairs
 from aigc.core.tokens.codec import Marks
 from aigc.core.tokens.lengths import byte_lengths, is_exact
 from aigc.core.tokens.literal import literal
-from aigc.core.tokens.specials import END_OF_TEXT, INFILL, Specials
+from aigc.core.tokens.specials import END_OF_TEXT, INFILL
 from aigc.errors import AigcError
 
-__all__ = ["END_OF_TEXT", "TextCodec", "train_bpe"]
+__all__ = ["END_OF_TEXT", "TextCodec"]
 
 _SENTINEL = re.compile(r"<extra_id_(\d+)>")
 _INFILL = [
@@ -162,9 +161,3 @@ def _tokens_at(ends: NDArray[np.int64], offsets: NDArray[np.int64]) -> list[int]
         return []
     tokens = np.searchsorted(ends, offsets, side="right")
     return sorted({0, *tokens[tokens < len(ends)].tolist()})
-
-
-def train_bpe(texts: Iterable[str], *, vocabulary: int, context: int) -> TextCodec:
-    """A byte-level BPE tokenizer for a decoder: `training.train` of that kind and family."""
-    specials = Specials("decoder", unknown=False)
-    return TextCodec(specials.wrap(train_byte_pairs(texts, vocabulary=vocabulary, specials=specials), context))

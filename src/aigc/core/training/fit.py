@@ -12,7 +12,6 @@ from torch import nn
 
 from aigc.core.batches.feed import feed
 from aigc.core.batches.stream import START
-from aigc.core.model import bodies
 from aigc.core.model.learner import Learner
 from aigc.core.training import snapshots
 from aigc.core.training.average import Average
@@ -75,7 +74,7 @@ def fit(learner: Learner, data: TrainingData, settings: Settings, run: Run) -> I
         AigcError: the loss is not finite; the message names the documents of the batch.
     """
     replicas = run.replicas
-    shared = replicas.share(learner, settings.sharing, bodies.shards(learner.model))
+    shared = replicas.share(learner, settings.sharing, learner.blocks())
     optimiser = adamw(learner, weight_decay=settings.weight_decay)
     average = None if settings.average is None else Average(learner, settings.average)
     sharded = replicas.count > 1 and settings.sharing == "shard"

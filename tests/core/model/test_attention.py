@@ -183,18 +183,19 @@ def test_dropout_drops_weights_and_keeps_the_mean() -> None:
 
 
 @pytest.mark.parametrize(
-    ("device", "dtype", "biased", "dropout", "kernel"),
+    ("device", "dtype", "width", "biased", "dropout", "kernel"),
     [
-        ("cpu", torch.float32, False, 0.0, "flash"),
-        ("cpu", torch.bfloat16, True, 0.0, "flash"),
-        ("cpu", torch.float32, False, 0.1, "by sample"),
-        ("cuda", torch.bfloat16, False, 0.0, "varlen"),
-        ("cuda", torch.float16, False, 0.1, "varlen"),
-        ("cuda", torch.bfloat16, True, 0.0, "blocks"),
-        ("cuda", torch.float32, False, 0.0, "blocks"),
-        ("cuda", torch.float32, False, 0.1, "by sample"),
-        ("mps", torch.float32, False, 0.0, "by sample"),
+        ("cpu", torch.float32, 16, False, 0.0, "flash"),
+        ("cpu", torch.bfloat16, 16, True, 0.0, "flash"),
+        ("cpu", torch.float32, 16, False, 0.1, "by sample"),
+        ("cuda", torch.bfloat16, 16, False, 0.0, "varlen"),
+        ("cuda", torch.float16, 16, False, 0.1, "varlen"),
+        ("cuda", torch.bfloat16, 16, True, 0.0, "blocks"),
+        ("cuda", torch.float32, 16, False, 0.0, "blocks"),
+        ("cuda", torch.float32, 16, False, 0.1, "by sample"),
+        ("cuda", torch.float32, 8, False, 0.0, "by sample"),
+        ("mps", torch.float32, 16, False, 0.0, "by sample"),
     ],
 )
-def test_each_device_has_its_kernel(device: str, dtype: torch.dtype, biased: bool, dropout: float, kernel: str) -> None:
-    assert kernel_of(device, dtype, biased=biased, dropout=dropout) == kernel
+def test_each_device_has_its_kernel(device: str, dtype: torch.dtype, width: int, biased: bool, dropout: float, kernel: str) -> None:
+    assert kernel_of(device, dtype, width=width, biased=biased, dropout=dropout) == kernel

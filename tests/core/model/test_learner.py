@@ -11,6 +11,7 @@ from torch import nn
 from torch.distributed.fsdp import fully_shard
 
 from aigc.core.batches.batch import Batch
+from aigc.core.model.bodies import entries_of, flat
 from aigc.core.model.learner import Learner, Losses
 
 ALL = pytest.mark.parametrize("name", NAMES)
@@ -151,3 +152,14 @@ def test_the_id_that_pads_is_learned_too() -> None:
     embedded, _ = torch.autograd.grad(hidden.loss, [model.get_input_embeddings().weight, model.model.norm.weight])
     assert model.get_input_embeddings().padding_idx is None
     assert embedded[5].abs().sum() > 0.01
+
+
+def test_bounds_for_a_gpu_grow_only_where_a_batch_has_more_samples() -> None:
+    few, more, many = (batch_of(samples_of("gpt2", lengths=(5,) * count)) for count in (3, 8, 9))
+    first = entries_of(few, 0)
+    assert first == 10 and entries_of(more, first) == first, "eight samples, the padding and the end"
+    assert entries_of(many, first) == 22
+    assert entries_of(few, 22) == 22
+    tail = flat(many, 22).bounds
+    assert len(tail) == 22 and tail[9] == 45 and tail[10:].eq(len(many.input_ids)).all()
+    assert entries_of(batch_of(samples_of("gpt2", lengths=(1, 1)), spare=0), 0) == 3, "there are no more bounds"

@@ -25,6 +25,7 @@ __all__ = ["NAME", "by_sample", "kernel_of", "pack", "packed", "unpacked"]
 NAME = "packed"
 FOREIGN = ("softcap", "s_aux", "sinks")  # of other models' attention, which this one has not
 HALVES = (torch.bfloat16, torch.float16)
+NARROWEST = 16  # head that flex has a kernel for
 
 
 def packed(
@@ -67,11 +68,11 @@ def packed(
     bias = position_bias.values if isinstance(position_bias, DistanceBias) and keys_at is None else None
     q, k, v = (x[0].transpose(0, 1) for x in _alike(query, key, value))
     layout = Layout(bounds, keys_at, causal, q.shape[-1] ** -0.5 if scaling is None else scaling)
-    match kernel_of(q.device.type, q.dtype, biased=bias is not None, dropout=dropout):
+    match kernel_of(q.device.type, q.dtype, width=q.shape[-1], biased=bias is not None, dropout=dropout):
         case "flash":
             out = flash(q, *_repeated(q, k, v), bias, layout)
         case "varlen":
-            out = _variable_lengths(q, k, v, layout, dropout)
+            out = _variable_lengths(q, *_repeated(q, k, v), layout, dropout)
         case "blocks":
             out = blockwise(q, k, v, bias, layout)
         case _:
@@ -83,15 +84,16 @@ AttentionInterface.register(NAME, packed)
 AttentionMaskInterface.register(NAME, lambda *_, **__: None)
 
 
-def kernel_of(device: str, dtype: torch.dtype, *, biased: bool, dropout: float) -> str:
+def kernel_of(device: str, dtype: torch.dtype, *, width: int, biased: bool, dropout: float) -> str:
     """What computes it: `flash` (CPU), `varlen` (flash on GPUs), `blocks` (flex on GPUs), or SDPA `by_sample`.
 
     Args:
         device: `cpu`, `cuda`, ...
+        width: D, of a head.
     """
     if device == "cuda" and dtype in HALVES and not biased:
         return "varlen"
-    if device == "cuda" and not dropout:
+    if device == "cuda" and not dropout and width >= NARROWEST:
         return "blocks"
     return "flash" if device == "cpu" and not dropout else "by sample"
 
@@ -139,12 +141,11 @@ def _variable_lengths(
     keys_at = bounds if source_bounds is None else source_bounds
     most = len(q_NHD), len(k_MHD)  # the longest sample, at most
     if dropout:  # varlen_attn has none; the operator beneath it has, and its gradient
-        args = (q_NHD, *_repeated(q_NHD, k_MHD, v_MHD), bounds, keys_at, *most, dropout, causal, False)
+        args = (q_NHD, k_MHD, v_MHD, bounds, keys_at, *most, dropout, causal, False)
         out: torch.Tensor = torch.ops.aten._flash_attention_forward(*args, scale=scale)[0]
         return out
-    grouped = q_NHD.shape[1] != k_MHD.shape[1]
     window = (-1, 0) if causal else (-1, -1)
-    done = varlen_attn(q_NHD, k_MHD, v_MHD, bounds, keys_at, *most, scale=scale, window_size=window, enable_gqa=grouped)
+    done = varlen_attn(q_NHD, k_MHD, v_MHD, bounds, keys_at, *most, scale=scale, window_size=window)
     assert isinstance(done, torch.Tensor)
     return done
 

@@ -11,7 +11,7 @@ from aigc.core.batches.batch import Batch
 from aigc.core.model.attention import pack
 from aigc.core.model.flash import DistanceBias
 
-__all__ = ["Flat", "flat", "hidden_states", "run", "shards"]
+__all__ = ["Flat", "entries_of", "flat", "hidden_states", "run", "shards"]
 
 
 class Flat(NamedTuple):
@@ -35,22 +35,33 @@ def hidden_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     return run(model, flat(batch))
 
 
-def flat(batch: Batch) -> Flat:
+def flat(batch: Batch, entries: int | None = None) -> Flat:
     """A batch's tensors.
 
-    On a GPU the bounds are cut to a power of two that holds all samples: flash attention starts work and takes memory for each
-    sample, empty or not (`dq_accum` has 128 rows a sample). On a CPU they are as long as they come, so nothing is compiled anew.
+    Args:
+        entries: of bounds (see `entries_of`); None for as many as come with the batch.
     """
-    most = None if batch.bounds.device.type == "cpu" else (2 << len(batch.documents).bit_length()) + 1
     return Flat(
         batch.input_ids,
         batch.position_ids,
-        batch.bounds[:most],
+        batch.bounds[:entries],
         batch.token_types,
         batch.source_ids,
         batch.source_positions,
-        None if batch.source_bounds is None else batch.source_bounds[:most],
+        None if batch.source_bounds is None else batch.source_bounds[:entries],
     )
+
+
+def entries_of(batch: Batch, before: int) -> int:
+    """How many bounds a batch needs on a GPU, where flash attention starts work and takes memory for each sample, empty or not.
+
+    As many as the batch before where these suffice, so that nothing is compiled anew; else twice as many as are needed.
+
+    Args:
+        before: what was found for the batch before, 0 for none.
+    """
+    needed = len(batch.documents) + 2  # the padding is a sample too
+    return before if needed <= before else min(2 * needed, len(batch.bounds))
 
 
 def run(model: PreTrainedModel, batch: Flat) -> torch.Tensor:

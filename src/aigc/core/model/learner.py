@@ -62,6 +62,7 @@ class Learner(nn.Module):
         self.model = model
         self.dtype = dtype
         self.compiled = compiled
+        self._entries: int | None = None
         self._body = torch.compile(bodies.run, dynamic=False, backend=backend) if compiled else bodies.run
 
     def forward(self, batch: Batch, *, token_total: float, pair_total: float) -> Losses:
@@ -72,8 +73,10 @@ class Learner(nn.Module):
             pair_total: pairs of texts of a step.
         """
         device = batch.input_ids.device
+        if device.type != "cpu":
+            self._entries = bodies.entries_of(batch, self._entries or 0)
         with self._autocast(device):
-            hidden_NW = self._body(self.model, bodies.flat(batch))
+            hidden_NW = self._body(self.model, bodies.flat(batch, self._entries))
             predicted = head(self.model, hidden_NW.index_select(0, batch.targets))
             firsts = batch.bounds[: len(batch.documents)]
             scores_D2 = None if batch.pairs is None else pair_scores(self.model, hidden_NW.index_select(0, firsts))

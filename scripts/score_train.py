@@ -65,7 +65,7 @@ def main() -> None:
     for line in (given.run / "pretrain" / "metrics.jsonl").read_text("utf-8").splitlines():
         row = json.loads(line)
         if "validation_loss" in row:
-            more = f" pairs {row['pair_accuracy']:.3f}" if "pair_accuracy" in row else ""
+            more = f" pairs {row['sequence_accuracy']:.3f}" if "sequence_accuracy" in row else ""
             print(
                 f"step {row['step']:7} {row['validation_loss']:8.3f} nats per token {row['bits_per_byte']:8.3f} bits per byte{more}"
             )

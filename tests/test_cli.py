@@ -9,7 +9,7 @@ import pytest
 
 from command import Aigc
 
-COMMANDS = ["clean", "split", "pretrain", "finetune", "generate", "run", "check", "trace", "new", "schema"]
+COMMANDS = ["clean", "split", "pretrain", "finetune", "tune", "evaluate", "generate", "run", "check", "trace", "new", "schema"]
 NOUNS = ["river", "stone", "cloud", "paper", "window", "garden", "letter", "market", "winter", "doctor"]
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from aigc import learning, lineage, runs, tasks
+from aigc import learning, lineage, runs
 from aigc.core.model import checkpoints
 from aigc.errors import AigcError, Stopped
+from aigc.pretraining import pretraining
 from aigc.schema import Project
 from aigc.stages import finetune, pretrain
 from projects import SMALL, tiny_project
@@ -27,7 +28,7 @@ WRITTEN = ("model/model.safetensors", "model/tokenizer.json", "report.json", "sa
 
 
 def train(project: Project, interrupt: Callable[[int], bool] = lambda _: False) -> Path:
-    learning.train_stage(project, tasks.pretraining(project), lineage.sources(project, "pretrain"), interrupt=interrupt)
+    learning.train_stage(project, pretraining(project), lineage.sources(project, "pretrain"), interrupt=interrupt)
     return runs.stage_folder(project, "pretrain")
 
 

@@ -60,7 +60,7 @@ def test_it_is_trained_and_loads_in_plain_transformers(name: str, family: str, t
     lines = metrics(folder)
     assert [line["step"] for line in lines] == [0, 1, 2]
     assert all(np.isfinite(line["loss"]) for line in lines[1:])
-    assert ("pair_accuracy" in lines[-1]) == name.startswith("masked+")
+    assert ("sequence_accuracy" in lines[-1]) == name.startswith("masked+")
     report = json.loads((folder / "report.json").read_text("utf-8"))
     assert (report["objective"], report["family"]) == (name, family)
     assert 0 < report["training"]["label_share"] <= 1

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from aigc import lineage, runs, tasks
+from aigc import lineage, runs
+from aigc.adaptation import finetuning
 from aigc.core.model import checkpoints
 from aigc.errors import AigcError
 from aigc.preparation import Prepared, prepare
+from aigc.pretraining import pretraining
 from aigc.schema import Project
 from aigc.stages import finetune, pretrain
 from projects import SMALL, tiny_project
@@ -19,7 +21,7 @@ INSTRUCT = {"task": "instruct", "prompt": "{title}\n", "batch_size": 2, "steps":
 
 
 def prepared(project: Project, name: str, folder: Path, **options: Any) -> Prepared:
-    task = {"pretrain": tasks.pretraining, "finetune": tasks.finetuning}[name](project)
+    task = {"pretrain": pretraining, "finetune": finetuning}[name](project)
     split = runs.stage_folder(project, "split")
     return prepare(task, split, folder, device=torch.device("cpu"), seed=project.seed, **options)
 

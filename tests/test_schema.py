@@ -201,7 +201,8 @@ def test_a_project_survives_its_own_json() -> None:
         "clean": {"input": ["x", "y"], "rules": rules},
         "split": {"validation": 0.1},
         "pretrain": {"epochs": 3, "model": {"family": "llama", "layers": 2, "width": 64, "heads": 2}},
-        "finetune": {"start": "gpt2"},
+        "finetune": {"start": "gpt2", "task": "classify", "label": "topic", "lora": True},
+        "evaluate": {"answers": 3},
         "generate": {"prompts": ["a", {"title": "b"}], "rules": of_samples},
     }
     project = Project.model_validate(data)

@@ -30,6 +30,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Keys of the file, e.g. finetune.learning_rate=1e-4 seed=7."),
 ]
+Proof = Annotated[bool, typer.Option("--verify-resume", help="Prove on a few steps that a killed run goes on to the same weights.")]
 
 
 def _command(function: Callable[..., None]) -> Callable[..., None]:
@@ -132,13 +133,7 @@ def split(file: File, overrides: Overrides = None) -> None:
 
 
 @_command
-def pretrain(
-    file: File,
-    overrides: Overrides = None,
-    verify_resume: Annotated[
-        bool, typer.Option("--verify-resume", help="Prove on a few steps that a killed run goes on to the same weights.")
-    ] = False,
-) -> None:
+def pretrain(file: File, overrides: Overrides = None, verify_resume: Proof = False) -> None:
     """Train a tokenizer and a Transformer from nothing on the training split.
 
     \b
@@ -151,14 +146,40 @@ def pretrain(
 
 
 @_command
-def finetune(file: File, overrides: Overrides = None) -> None:
-    """Adapt a checkpoint to the training split.
+def finetune(file: File, overrides: Overrides = None, verify_resume: Proof = False) -> None:
+    """Adapt a checkpoint to a task, on the training split.
 
     \b
     Example:
       aigc finetune configs/news.yaml finetune.start=./my-checkpoint finetune.epochs=2
+      aigc finetune configs/news.yaml finetune.lora.rank=16 finetune.merge=true
     """
-    _stage("finetune", file, overrides)
+    _stage("finetune", file, overrides, verify_resume=verify_resume)
+
+
+@_command
+def tune(file: File, overrides: Overrides = None) -> None:
+    """Search for the values that a stage is best trained with: trials, and the file with the best of them.
+
+    \b
+    Example:
+      aigc tune configs/news.yaml search.trials=40
+      aigc tune configs/news.yaml search.processes=4
+    """
+    from aigc.search import variants
+
+    _stage("tune", file, overrides, variants=variants.read(file, overrides or ()))
+
+
+@_command
+def evaluate(file: File, overrides: Overrides = None) -> None:
+    """Measure the trained model on the test split, with intervals, beside the checkpoint that it began with.
+
+    \b
+    Example:
+      aigc evaluate configs/news.yaml
+    """
+    _stage("evaluate", file, overrides)
 
 
 @_command

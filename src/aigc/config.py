@@ -1,12 +1,14 @@
 """A YAML file and dotted overrides into a validated Project; every error names the file, the line and the key."""
 
+import copy
 import difflib
 import re
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -16,10 +18,11 @@ from pydantic_core import ErrorDetails
 from aigc.core.rules.table import RULES, rule_class
 from aigc.errors import ConfigError
 from aigc.foreign_keys import FOREIGN_KEYS
+from aigc.keys import has, put
 from aigc.schema import SECTIONS, Project
 from aigc.schema.objectives import OBJECTIVES
 
-__all__ = ["load", "parse_scalar"]
+__all__ = ["Written", "load", "parse_scalar", "read"]
 
 Path_ = tuple[str | int, ...]
 MAX_BYTES = 1 << 20
@@ -49,6 +52,51 @@ def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
 _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
 
 
+@dataclass(frozen=True)
+class Written:
+    """A project file as it stands, overrides put in."""
+
+    file: Path
+    text: str
+    data: dict[str, Any]
+    lines: dict[Path_, int]
+
+    def project(self, values: Mapping[str, Any] = types.MappingProxyType({})) -> Project:
+        """The project that it describes, with other values at some of its keys.
+
+        Raises:
+            ConfigError: one line per mistake, each with file, line (where YAML knows it), key and remedy.
+        """
+        try:
+            return self._validated(values)
+        except ValidationError as error:
+            messages = sorted(_explain(self.file, self.lines, detail) for detail in error.errors())
+            raise ConfigError("\n".join(dict.fromkeys(text for _, text in messages))) from None
+
+    def mistakes(self, values: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """What is wrong with it where those values are put in, as (key, remark).
+
+        Raises:
+            ConfigError: something on the way to a key is no section.
+        """
+        try:
+            self._validated(values)
+        except ValidationError as error:
+            explained = ((".".join(map(str, one["loc"])), _explain(self.file, {}, one)[1]) for one in error.errors())
+            return [(key, remark.removeprefix(f"{self.file}: ")) for key, remark in explained]
+        return []
+
+    def revised(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Its data, with other values at some of its keys."""
+        data = copy.deepcopy(self.data)
+        for key, value in values.items():
+            put(data, key, value)
+        return data
+
+    def _validated(self, values: Mapping[str, Any]) -> Project:
+        return Project.model_validate(self.revised(values))
+
+
 def load(path: str | Path, overrides: Sequence[str] = ()) -> Project:
     """Read and validate a whole project file.
 
@@ -59,15 +107,20 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> Project:
     Raises:
         ConfigError: one line per mistake, each with file, line (where YAML knows it), key and remedy.
     """
+    return read(path, overrides).project()
+
+
+def read(path: str | Path, overrides: Sequence[str] = ()) -> Written:
+    """Read a project file, and put overrides in.
+
+    Raises:
+        ConfigError: it cannot be read, is no YAML, or an override is none.
+    """
     file = Path(path)
-    data, lines = _read(file)
+    text, data, lines = _read(file)
     for override in overrides:
         _override(data, lines, override)
-    try:
-        return Project.model_validate(data)
-    except ValidationError as error:
-        messages = sorted(_explain(file, lines, detail) for detail in error.errors())
-        raise ConfigError("\n".join(dict.fromkeys(text for _, text in messages))) from None
+    return Written(file, text, data, lines)
 
 
 def parse_scalar(text: str) -> Any:
@@ -75,7 +128,7 @@ def parse_scalar(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)  # a SafeLoader
 
 
-def _read(file: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
+def _read(file: Path) -> tuple[str, dict[str, Any], dict[Path_, int]]:
     if not file.exists():
         near = difflib.get_close_matches(file.name, [p.name for p in file.parent.glob("*.y*ml")], 1, 0.5)
         hint = f"; did you mean {file.parent / near[0]}?" if near else "; `aigc new NAME` writes one"
@@ -99,7 +152,7 @@ def _read(file: Path) -> tuple[dict[str, Any], dict[Path_, int]]:
             raise ConfigError(f"{file}: {found}; a project file is a mapping, e.g. `name: news`")
         lines: dict[Path_, int] = {}
         _locate(file, node, (), lines, set())
-        return loader.construct_document(node), lines
+        return text, loader.construct_document(node), lines
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{file}:{mark.line + 1}" if mark else str(file)
@@ -144,18 +197,12 @@ def _override(data: dict[str, Any], lines: dict[Path_, int], override: str) -> N
         value = text if text == "-" or text[:1] in tuple("*&!%@`|>") else parse_scalar(text)  # `-` and `*.csv` are files
     except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigError(f"command line: {key}: {text!r} is not valid YAML; quote it") from None
-    here: dict[str, Any] = data
-    for depth, part in enumerate(path[:-1], start=1):
-        if part not in here:
-            lines[path[:depth]] = 0
-        inner = here.setdefault(cast(str, part), {})
-        if inner is None:
-            inner = here[cast(str, part)] = {}
-        if not isinstance(inner, dict):
-            parent = ".".join(map(str, path[:depth]))
-            raise ConfigError(f"command line: {key}: {parent} is not a section; set it whole, {parent}=...")
-        here = inner
-    here[cast(str, path[-1])] = value
+    made = [path[:depth] for depth in range(1, len(path)) if not has(data, path[:depth])]
+    try:
+        put(data, key, value)
+    except ConfigError as error:
+        raise ConfigError(f"command line: {error}") from None
+    lines |= dict.fromkeys(made, 0)
     for at in [at for at in lines if at[: len(path)] == path]:
         del lines[at]
     lines[path] = 0  # 0: it stands on the command line

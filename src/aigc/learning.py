@@ -3,39 +3,63 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from aigc import console, runs, signals
-from aigc.core.generation.engine import draw_freely
 from aigc.core.model import checkpoints
-from aigc.core.model.learner import Learner
-from aigc.core.tokens.text import TextCodec
 from aigc.core.training.fit import Progress, Run, fit
-from aigc.core.training.replicas import Replicas, Sharing, joined
+from aigc.core.training.replicas import Replicas, joined
 from aigc.core.training.report import TrainingReport
 from aigc.core.training.snapshots import all_in
 from aigc.core.training.trackers import open_trackers
+from aigc.core.training.validation import Validation
 from aigc.errors import AigcError, Stopped
+from aigc.judging import Judge
 from aigc.pages import training as page
-from aigc.preparation import Prepared, Task, prepare
-from aigc.schema import Project
+from aigc.preparation import FOUND, Prepared, Task, prepare
+from aigc.probing import Ask, probing
+from aigc.schema import Finetune, Project
 
 __all__ = ["train_stage"]
 
+SHOWN = {  # in the table at the end
+    "loss": "loss",
+    "bits_per_byte": "bits per byte",
+    "accuracy": "right",
+    "sequence_loss": "loss per document",
+    "sequence_accuracy": "documents right",
+    "reward_margin": "margin",
+    "macro_f1": "macro-F1",
+    "rmse": "RMSE",
+    "spearman": "Spearman",
+    "rougeL": "ROUGE-L",
+    "chrf": "chrF",
+    "exact_match": "exact match",
+    "pushed_down": "pushed down",
+}
+PROBES = "probes.json"  # in an unfinished folder: what was asked before the first step
 PROCESSES = "processes.txt"  # in an unfinished folder: on how many the run began
-SAMPLES, SAMPLE_TOKENS = 3, 60  # at each evaluation
 
 
-def train_stage(project: Project, task: Task, sources: runs.Sources, *, interrupt: Callable[[int], bool] = lambda _: False) -> None:
+def train_stage(
+    project: Project,
+    task: Task,
+    sources: runs.Sources,
+    *,
+    interrupt: Callable[[int], bool] = lambda _: False,
+    watch: Callable[[int, dict[str, Any]], bool] = lambda _step, _line: False,
+) -> None:
     """Train in runs/<name>/<stage>, going on from an unfinished try of the same config and data.
 
     Args:
         interrupt: asked after each step whether to stop there.
+        watch: told the step and the figures of each evaluation that is made; when true, the run stops there.
     """
     started = time.monotonic()
     with ExitStack() as stack:
@@ -52,19 +76,31 @@ def train_stage(project: Project, task: Task, sources: runs.Sources, *, interrup
         warn = console.warn if replicas.first else lambda _: None
         run = Run(stage.folder, lambda step: stop.signal_number is not None or interrupt(step), warn, replicas)
         seen = 0
+        whole = replicas.count == 1 or work.settings.sharing == "replicate"  # weights that are spread over processes cannot write
+        judge = _judge(task, work) if whole and replicas.first else None
+        ask = probing(task.section, project.seed) if judge is not None and isinstance(task.section, Finetune) else None
+        if ask is not None:
+            _probe(ask, work, stage.folder, "before")
         with _told(project, task, stage, work, replicas) as tell:
-            for progress in fit(work.learner, work.data, work.settings, run):
+            for progress in fit(work.learner, work.data, work.settings, run, measure=judge):
                 seen = progress.number
                 report.add(progress)
                 tell(progress, report)
-                if progress.validation is not None and progress.metrics and replicas.first:
-                    _sample(stage.folder, work.learner, work.codec, seen, work.settings.sharing)
+                if judge is not None and progress.validation is not None and progress.metrics:
+                    _keep(stage.folder, judge.written(seen), seen)
+                told = progress.validation is not None and progress.metrics and watch(seen, progress.metrics)
+                if told and progress.ended is None and seen < work.settings.steps:
+                    break
         if seen < work.settings.steps and report.ended is None:
             raise Stopped(
                 f"stopped after step {seen} of {work.settings.steps}; run the same command again to go on from there",
                 stop.signal_number or 2,
             )
-        checkpoints.save_shared(work.learner, work.codec, stage.folder / "model", writes=replicas.first)
+        if ask is not None:
+            report.facts["probes"] = _probe(ask, work, stage.folder, "after")
+        checkpoints.save_shared(
+            work.learner, work.codec, stage.folder / "model", writes=replicas.first, merged=work.beginning.merge
+        )
         if replicas.first:
             _write(project.name, task.name, stage, report, device)
     if replicas.first:
@@ -124,6 +160,8 @@ def _introduce(name: str, report: TrainingReport, device: torch.device, *, resum
     )
     if one.truncated:
         console.warn(f"{one.truncated:,} documents are longer than the context: their tails are not learned")
+    if one.empty:
+        console.warn(f"{one.empty:,} documents have nothing to learn: they are left out")
     if one.dropped:
         console.warn(f"{one.dropped:,} documents have a prompt that fills the context: nothing of them is learned")
     if resumed:
@@ -157,28 +195,49 @@ def _told(project: Project, task: Task, stage: runs.Stage, work: Prepared, repli
         yield tell
 
 
-def _sample(folder: Path, learner: Learner, codec: TextCodec, step: int, sharing: Sharing) -> None:
-    """Let a decoder write a few lines, for the report; one whose weights are spread over processes cannot."""
-    if sharing == "shard" or not learner.model.can_generate() or learner.model.config.is_encoder_decoder:
-        return
+def _judge(task: Task, work: Prepared) -> Judge:
+    name = getattr(task.section, "task", "language_model")
+    most, tokens = getattr(task.section, "answers", 0), getattr(task.section, "answer_tokens", 0)
+    return Judge.of(name, work, most=most, tokens=tokens)
+
+
+def _probe(ask: Ask, work: Prepared, folder: Path, when: str) -> dict[str, Any]:
+    """Ask, unless an earlier try did; what was found before training and after it."""
+    path = folder / PROBES
+    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if when not in found:
+        console.note(f"probing for toxicity and fairness {when} training")
+        prefix = work.beginning.prefix if when == "after" else ""
+        found[when] = ask(work.learner.model, work.codec, prefix)
+        path.write_text(json.dumps(found, ensure_ascii=False), "utf-8")
+    return found
+
+
+def _keep(folder: Path, written: Sequence[Mapping[str, str]], step: int) -> None:
+    """Add to samples.jsonl what the model wrote at a step, in the place of what an earlier try wrote from there on."""
     path = folder / "samples.jsonl"
-    old = [line for line in path.read_text("utf-8").splitlines() if json.loads(line)["step"] < step] if path.exists() else []
-    drawn = draw_freely(learner.model, codec, count=SAMPLES, max_tokens=SAMPLE_TOKENS, seed=step)
-    new = [json.dumps({"step": step, "prompt": "", "text": one.text}, ensure_ascii=False) for one in drawn]
+    if not written and not path.exists():
+        return
+    old = [json.dumps(line, ensure_ascii=False) for line in _lines(path) if line["step"] < step]
+    new = [json.dumps({"step": step, **one}, ensure_ascii=False) for one in written]
     partial = path.with_name(".samples.partial")
     partial.write_text("".join(f"{line}\n" for line in old + new), "utf-8")
     partial.replace(path)
 
 
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """JSON lines of a file that may not be there; a text in them may have other line breaks within."""
+    return [json.loads(line) for line in path.read_text("utf-8").split("\n") if line] if path.exists() else []
+
+
 def _write(project: str, name: str, stage: runs.Stage, report: TrainingReport, device: torch.device) -> None:
     (stage.folder / PROCESSES).unlink()
+    (stage.folder / FOUND).unlink()
+    (stage.folder / PROBES).unlink(missing_ok=True)
     shutil.rmtree(stage.folder / "tokens")
     shutil.rmtree(stage.folder / "tokenizer", ignore_errors=True)
     stage.write_json("report.json", report.as_json())
-    lines = {
-        kind: [json.loads(line) for line in path.read_text("utf-8").splitlines()] if (path := stage.folder / kind).exists() else []
-        for kind in ("metrics.jsonl", "samples.jsonl")
-    }
+    lines = {kind: _lines(stage.folder / kind) for kind in ("metrics.jsonl", "samples.jsonl")}
     html = page.render(report.as_json() | {"name": project, "stage": name}, lines["metrics.jsonl"], lines["samples.jsonl"])
     (stage.folder / "report.html").write_text(html, "utf-8")
     one, seen = report.data.accounting, report.data.validation_accounting
@@ -187,13 +246,21 @@ def _write(project: str, name: str, stage: runs.Stage, report: TrainingReport, d
 
 
 def _close(name: str, report: TrainingReport) -> None:
-    pairs = any(value.pair_accuracy is not None for _, value in report.validations)
-    lines = [
-        (step, value.loss, "-" if value.bits_per_byte is None else value.bits_per_byte, value.accuracy)
-        + ((value.pair_accuracy or 0.0,) if pairs else ())
-        for step, value in report.validations
-    ]
-    columns = ["step", "nats per token", "bits per byte", "accuracy", *(["pairs told right"] if pairs else [])]
-    console.table(f"{name}: validation loss", columns, lines)
+    """The evaluations as a table, the first of them being what the run began with."""
+    columns = [key for key in SHOWN if any(_shown(value).get(key) is not None for _, value in report.validations)]
+    lines = [(step, *(_cell(_shown(value).get(key)) for key in columns)) for step, value in report.validations]
+    console.table(f"{name}: validation", ["step", *(SHOWN[key] for key in columns)], lines)
     if report.ended:
         console.note(f"{name}: stopped early, {report.ended}; the best weights are the result")
+
+
+def _shown(value: Validation) -> dict[str, float | None]:
+    found = value.figures()
+    if found.get("sequence_loss") == value.loss:  # nothing but whole documents is told: the one is the other
+        found.pop("sequence_loss", None)
+        found.pop("sequence_accuracy", None)
+    return found
+
+
+def _cell(value: float | None) -> object:
+    return "-" if value is None else value

@@ -7,7 +7,7 @@ from aigc.errors import AigcError, ConfigError
 from aigc.runs import Sources
 from aigc.schema import Project
 
-__all__ = ["checkpoint_stage", "sources"]
+__all__ = ["checkpoint_stage", "sources", "trained_stage"]
 
 
 def checkpoint_stage(project: Project, name: str) -> str | None:
@@ -32,6 +32,19 @@ def checkpoint_stage(project: Project, name: str) -> str | None:
     raise ConfigError("generate.checkpoint: is needed where nothing is trained: a checkpoint folder or a hub name")
 
 
+def trained_stage(project: Project) -> str:
+    """The stage whose model is evaluated.
+
+    Raises:
+        ConfigError: nothing is trained.
+    """
+    wanted = project.evaluate.model if project.evaluate is not None else None
+    for stage in (wanted,) if wanted else ("finetune", "pretrain"):
+        if getattr(project, stage) is not None:
+            return stage
+    raise ConfigError(f"evaluate: there is no section {wanted or 'finetune or pretrain'!r} in the project file: nothing is trained")
+
+
 def sources(project: Project, name: str) -> Sources:
     """The files and stages that a stage reads.
 
@@ -39,6 +52,8 @@ def sources(project: Project, name: str) -> Sources:
         AigcError: a file is missing.
         ConfigError: the project file lacks what the stage needs.
     """
+    if name == "evaluate":
+        return Sources(stages=["split", trained_stage(project)])
     if getattr(project, name) is None:
         raise ConfigError(f"there is no section {name!r} in the project file; `aigc new NAME` writes an example of each")
     if name == "clean":

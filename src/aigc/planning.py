@@ -7,20 +7,22 @@ from pathlib import Path
 
 import polars as pl
 
-from aigc import lineage, runs, tasks
+from aigc import lineage, runs
+from aigc.adaptation import finetuning
 from aigc.core.documents.tables import read_tables
 from aigc.core.model import checkpoints
 from aigc.core.model.size import Memory, memory_of
 from aigc.core.training.rehearsal import rehearse
 from aigc.errors import AigcError
 from aigc.preparation import Prepared, Task, prepare
+from aigc.pretraining import pretraining
 from aigc.schema import Project
 
 __all__ = ["plan"]
 
 SAMPLE = 2000  # documents that the figures are drawn from
 HELD_OUT = 10  # one in so many of a sample that is not split yet is for validation
-MAKERS = {"pretrain": tasks.pretraining, "finetune": tasks.finetuning}
+MAKERS = {"pretrain": pretraining, "finetune": finetuning}
 TOKENISING = 4e6  # bytes of text a second
 
 

@@ -1,5 +1,6 @@
 """A section that trains into what `fit` needs: the model with its loss, the data, and how the run goes."""
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,17 +11,22 @@ import torch
 from transformers import PreTrainedModel
 
 from aigc.core.batches.objectives.objective import Objective
+from aigc.core.batches.shards import Reader
 from aigc.core.model import checkpoints, precision
 from aigc.core.model.learner import Learner
+from aigc.core.model.preference import Preference
+from aigc.core.model.sequences import SequenceLoss
 from aigc.core.tokens.text import TextCodec
 from aigc.core.training.corpus import Advance, Mixture, Recipe, TrainingData, load
 from aigc.core.training.fit import Settings
+from aigc.core.training.references import refer
 from aigc.core.training.snapshots import Keep
 from aigc.errors import AigcError
-from aigc.schema import Training
+from aigc.schema import Finetune, Training
 
-__all__ = ["Beginning", "Prepared", "Task", "parameters_of", "prepare"]
+__all__ = ["FOUND", "Beginning", "Prepared", "Task", "parameters_of", "prepare", "recipe_of"]
 
+FOUND = "found.json"  # in an unfinished folder: what was counted while documents were read
 PAYS = 300.0  # seconds of training from which on compiling, which takes up to a minute, is worth it
 FLOPS = 2e11  # a second, of two CPU cores: a figure for the decision above only, so that it is the same on every run
 
@@ -32,7 +38,14 @@ class Beginning:
     model: PreTrainedModel
     codec: TextCodec
     objective: Objective
+    read: Reader  # rows into what is read and what is learned
+    whole: bool = False  # whether a document must stay in one piece
+    sequence: SequenceLoss | None = None  # of what is told of whole documents
+    preference: Preference | None = None
+    merge: bool = False  # whether adapters are added into the weights at the end
+    prefix: str = ""  # what stands before all that the model is to continue, such as the token of safe documents
     facts: dict[str, Any] = field(default_factory=dict)  # for report.json
+    found: Callable[[], dict[str, Any]] = dict  # what the reader counted, for report.json too
 
 
 @dataclass(frozen=True)
@@ -42,9 +55,7 @@ class Task:
     name: str
     section: Training
     begin: Callable[[Path, Path], Beginning]  # the split's folder and the stage's into what to begin with
-    completion: str  # template of what is learned
-    prompt: str = ""  # template of what is read before it
-    whole: bool = False  # whether prompt and completion must stay together
+    end: Callable[[Path, Path], Beginning]  # the split's folder and the finished model's into the same, as it ended
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class Prepared:
     settings: Settings
     codec: TextCodec
     facts: dict[str, Any]  # for report.json
+    beginning: Beginning
 
 
 def prepare(
@@ -86,37 +98,79 @@ def prepare(
     if checkpoints.context_of(beginning.model) < section.context:
         have = checkpoints.context_of(beginning.model)
         raise AigcError(f"{task.name}.context: {section.context} is more than the checkpoint's {have} tokens")
-    recipe = Recipe(
-        completion=task.completion,
-        prompt=task.prompt,
-        objective=beginning.objective,
-        whole=task.whole,
-        context=section.context,
-        rows=section.batch_size,
-        seed=seed,
-        mixture=None if section.mixture is None else Mixture(section.mixture.by, section.mixture.weights),
-    )
+    recipe = recipe_of(task, beginning, seed)
     data = load(split, folder / "tokens", beginning.codec, recipe, advance)
+    found = _found(folder / FOUND, beginning)
     _limit(task.name, section, data)
     model = beginning.model.to(device)
     settings = _settings(section, seed, data.accounting.bins * scale / processes)
-    flops = 6.0 * parameters_of(model) * data.training.places * settings.steps * settings.accumulate
+    whole, trained = parameters_of(model), parameters_of(model, trained=True)
+    flops = (
+        (4.0 * whole + 2.0 * trained)
+        * max(data.training.places, data.training.source_places)
+        * settings.steps
+        * settings.accumulate
+    )
     dtype = precision.choose(device, section.precision)
     compiled = _compiled(section, flops, device)
-    learner = Learner(model, dtype=dtype, compiled=compiled, gradient_checkpointing=section.gradient_checkpointing)
+    learner = Learner(
+        model,
+        dtype=dtype,
+        compiled=compiled,
+        gradient_checkpointing=section.gradient_checkpointing,
+        sequence=beginning.sequence,
+        preference=beginning.preference,
+    )
+    if beginning.preference is not None and beginning.preference.referred:
+        data = _referred(learner, data, split, folder / "tokens", beginning, recipe)
     facts = {
-        "parameters": parameters_of(model),
+        "parameters": whole,
+        "trained_parameters": trained,
         "family": model.config.model_type,
         "precision": "bf16" if dtype == torch.bfloat16 else "fp32",
         "compiled": compiled,
         "processes": processes,
     }
-    return Prepared(learner, data, settings, beginning.codec, facts | beginning.facts)
+    return Prepared(learner, data, settings, beginning.codec, facts | beginning.facts | found, beginning)
 
 
-def parameters_of(model: torch.nn.Module) -> int:
-    """How many numbers are trained; tied weights count once."""
-    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+def recipe_of(task: Task, beginning: Beginning, seed: int, rows: int | None = None) -> Recipe:
+    """How documents become batches.
+
+    Args:
+        rows: of a batch, instead of the section's.
+    """
+    section = task.section
+    return Recipe(
+        read=beginning.read,
+        objective=beginning.objective,
+        whole=beginning.whole,
+        context=section.context,
+        rows=rows or section.batch_size,
+        seed=seed,
+        mixture=None if section.mixture is None else Mixture(section.mixture.by, section.mixture.weights),
+    )
+
+
+def _found(path: Path, beginning: Beginning) -> dict[str, Any]:
+    """What the reader counted, now or in the try that made the tokens."""
+    if not path.exists():
+        path.write_text(json.dumps(beginning.found(), ensure_ascii=False), "utf-8")
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def _referred(learner: Learner, data: TrainingData, split: Path, work: Path, beginning: Beginning, recipe: Recipe) -> TrainingData:
+    """The data with what the model says of it as it is now."""
+    for part, stream in (("train", data.training), ("validation", data.validation)):
+        if stream.corpora[0].pieces.shards.references is None:
+            refer(learner, stream, work / part)
+    return load(split, work, beginning.codec, recipe)
+
+
+def parameters_of(model: torch.nn.Module, *, trained: bool = False) -> int:
+    """How many numbers the model has, or how many of them are trained; tied weights count once."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad or not trained)
 
 
 def _limit(name: str, section: Training, data: TrainingData) -> None:
@@ -158,6 +212,7 @@ def _settings(section: Training, seed: int, batches: float) -> Settings:
         seed=seed,
         keep=Keep(section.keep.last, section.keep.best),
         patience=section.patience,
+        best=isinstance(section, Finetune) and section.keep.best > 0,
         average=section.average,
         sharing=section.sharing,
     )

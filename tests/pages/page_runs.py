@@ -72,8 +72,8 @@ def run_metrics(steps: int = 2000, evaluations: int = 20) -> list[dict[str, Any]
                 "validation_loss": loss + 0.08 + 0.5 * max(done - 0.85, 0),
                 "bits_per_byte": loss / 2.66,
                 "validation_accuracy": 0.48 * (1 - math.exp(-5 * done)),
-                "pair_loss": 0.7 - 0.35 * done,
-                "pair_accuracy": 0.5 + 0.4 / (1 + math.exp(-14 * (done - 0.5))),
+                "sequence_loss": 0.7 - 0.35 * done,
+                "sequence_accuracy": 0.5 + 0.4 / (1 + math.exp(-14 * (done - 0.5))),
             }
         lines.append(line)
     return lines

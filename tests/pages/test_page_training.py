@@ -53,7 +53,7 @@ def test_every_section_is_there(tree: HTMLParser) -> None:
     assert texts(tree, "figure h3") == [
         "Loss",
         "Loss in the second half",
-        "Pair loss",
+        "Loss of documents",
         "Accuracy",
         "Learning rate",
         "Gradient norm",
@@ -207,7 +207,7 @@ def test_a_run_of_nothing_is_a_page(metrics: list[dict[str, Any]]) -> None:
 def test_evaluations_are_read_from_the_report_where_the_metrics_have_none() -> None:
     losses = [{"step": 0, "loss": 9.0, "bits_per_byte": None, "accuracy": 0.1}, {"step": 8, "loss": 7.0, "accuracy": 0.2}]
     tree = HTMLParser(render({"validation_losses": losses}, []))
-    assert texts(tree, "#validation th") == ["step", "nats per token", "tokens right"]
+    assert texts(tree, "#validation th") == ["step", "loss", "right"]
     assert texts(tree, "#validation td") == ["0", "9", "10.0%", "8", "7lowest", "20.0%"]
 
 

@@ -14,6 +14,13 @@ _COLUMNS = 60  # stretches that tell their values on hover
 _SMOOTH_FROM = 40  # steps; below that every one can be seen
 _DOTS = 60  # more would run into each other
 _OUTLIER = 8  # a highest value so many times the 99th percentile is drawn at the chart's upper end
+RIGHT = {  # shares of 1 that are measured on the validation split
+    "tokens": "validation_accuracy",
+    "documents": "sequence_accuracy",
+    "macro-F1": "macro_f1",
+    "exact match": "exact_match",
+    "ROUGE-L": "rougeL",
+}
 
 
 def finite(value: object) -> float | None:
@@ -54,8 +61,8 @@ def panels(curves: Mapping[str, Sequence[Point]]) -> Html:
         late = [[point for point in line if point[0] >= last / 2] for line in (loss, held)]
         figures.append(_losses("Loss in the second half", late[0], late[1], "nats per token"))
     figures += [
-        _losses("Pair loss", curves.get("training_pair_loss", ()), curves.get("pair_loss", ()), "nats per pair"),
-        _held("Accuracy", {"tokens": curves.get("validation_accuracy", ()), "pairs": curves.get("pair_accuracy", ())}),
+        _losses("Loss of documents", curves.get("training_sequence_loss", ()), curves.get("sequence_loss", ()), "per document"),
+        _held("Accuracy", {name: curves.get(key, ()) for name, key in RIGHT.items()}),
         _one("Learning rate", curves.get("learning_rate", ())),
         _one("Gradient norm", curves.get("gradient_norm", ()), "before clipping", smooth=True),
         _one("Throughput", curves.get("tokens_per_second", ()), "tokens per second", smooth=True),

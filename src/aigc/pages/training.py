@@ -34,12 +34,25 @@ _AT_ONCE = 4  # samples of a prompt at one time
 _PROMPTS = 24
 _ROOM = 200_000  # characters of samples in the page
 _MEASURES = {
-    "validation_loss": "nats per token",
+    "validation_loss": "loss",
     "bits_per_byte": "bits per byte",
-    "validation_accuracy": "tokens right",
-    "pair_loss": "nats per pair",
-    "pair_accuracy": "pairs right",
+    "validation_accuracy": "right",
+    "sequence_loss": "loss per document",
+    "sequence_accuracy": "documents right",
+    "reward_margin": "reward margin",
+    "macro_f1": "macro-F1",
+    "balanced_accuracy": "balanced accuracy",
+    "rmse": "RMSE",
+    "spearman": "Spearman",
+    "exact_match": "exact match",
+    "rouge1": "ROUGE-1",
+    "rouge2": "ROUGE-2",
+    "rougeL": "ROUGE-L",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "pushed_down": "nats of what is pushed down",
 }
+_SHARES = ("validation_accuracy", "sequence_accuracy", "exact_match")
 _ACCOUNTS = {
     "documents": ("documents", "in the split"),
     "tokens": ("tokens", "of all documents"),
@@ -63,7 +76,8 @@ def render(report: Mapping[str, Any], metrics: Lines, samples: Lines = ()) -> st
     Args:
         report: `report.json`; beside it `name` (of the project) and `stage` (default: training) for the head of the page.
         metrics: the lines of `metrics.jsonl`.
-        samples: {"step", "prompt", "text"} of what the model wrote on the way; `text` is what follows the prompt.
+        samples: {"step", "prompt", "text"} of what the model wrote on the way; `text` is what follows the prompt, and `reference`,
+            where there is one, what should.
     """
     curves = curves_of(metrics)
     held = _evaluations(report, curves)
@@ -94,6 +108,10 @@ def _evaluations(report: Mapping[str, Any], curves: Curves) -> list[dict[str, fl
     for key in _MEASURES:
         for step, value in curves.get(key) or told.get(key) or ():
             found.setdefault(step, {"step": step})[key] = value
+    if all(line.get("sequence_loss") == line.get("validation_loss") for line in found.values()):
+        for line in found.values():  # nothing but whole documents is told: the one is the other
+            line.pop("sequence_loss", None)
+            line.pop("validation_accuracy" if "sequence_accuracy" in line else "", None)
     return [found[step] for step in sorted(found)]
 
 
@@ -116,11 +134,12 @@ def _told(value: object) -> str:
 
 def _figures(curves: Curves, held: Evaluations) -> list[tuple[str, object, str]]:
     figures: list[tuple[str, object, str]] = []
-    names = {"validation_loss": "Validation loss", "bits_per_byte": "Bits per byte", "pair_accuracy": "Pairs right"}
+    names = {"validation_loss": "Validation loss", "bits_per_byte": "Bits per byte", "sequence_accuracy": "Documents right"}
+    names |= {"macro_f1": "Macro-F1", "rmse": "RMSE", "rougeL": "ROUGE-L"}
     for key, name in names.items():
         values = [line[key] for line in held if key in line]
         if values:
-            shown = (lambda value: share(value, 1)) if key == "pair_accuracy" else number
+            shown = (lambda value: share(value, 1)) if key in _SHARES else number
             figures.append((name, shown(values[-1]), f"from {shown(values[0])} at the start" if len(values) > 1 else ""))
     speeds = dict(curves.get("tokens_per_second", ()))
     tokens = dict(curves.get("tokens", ()))
@@ -189,7 +208,7 @@ def _validation(held: Evaluations) -> Html:
         cells: list[object] = [count(line["step"])]
         for key in keys:
             value = line.get(key)
-            cell = share(value, 1) if value is not None and key.endswith("accuracy") else number(value)
+            cell = share(value, 1) if value is not None and key in _SHARES else number(value)
             cells.append(join([cell, tag("small", "lowest")]) if line is lowest and key == "validation_loss" else cell)
         rows.append(cells)
     caption = f"{len(shown)} of {count(len(held))} evaluations" if len(shown) < len(held) else ""
@@ -241,6 +260,7 @@ def _samples(samples: Lines) -> Html:
     shown = {prompt: _spread(sorted(times), _TIMES) for prompt, times in _spread(list(prompts.items()), _PROMPTS)}
     amount = sum(min(len(prompts[prompt][step]), _AT_ONCE) for prompt, steps in shown.items() for step in steps)
     room = min(_ROOM // max(amount, 1), 800)
+    wanted = {str(sample.get("prompt") or ""): sample.get("reference") for sample in samples}
     blocks: list[Html] = []
     for prompt, steps in shown.items():
         times = prompts[prompt]
@@ -248,7 +268,8 @@ def _samples(samples: Lines) -> Html:
         name = cut(prompt, 160) if prompt.strip() else "without a prompt"
         written = (_written(step, times[step][:_AT_ONCE], room) for step in steps)
         title = join([name, tag("span", remark, class_="small") if remark else ""])
-        blocks.append(details(title, *written, open_=len(blocks) < 4))
+        given = [tag("p", tag("b", "wanted "), text(wanted[prompt], room))] if wanted[prompt] else []
+        blocks.append(details(title, *given, *written, open_=len(blocks) < 4))
     return tag("div", *blocks) if blocks else Html()
 
 

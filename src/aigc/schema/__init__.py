@@ -7,11 +7,14 @@ from typing import Any
 from pydantic import Field, field_validator, model_validator
 
 from aigc.schema.documents import Clean, Split
+from aigc.schema.evaluation import Evaluate
+from aigc.schema.finetuning import Finetune
 from aigc.schema.generation import Generate
+from aigc.schema.search import Search
 from aigc.schema.section import Section
-from aigc.schema.training import Finetune, Pretrain, Training
+from aigc.schema.training import Pretrain, Training
 
-__all__ = ["SECTIONS", "Clean", "Finetune", "Generate", "Pretrain", "Project", "Split", "Training"]
+__all__ = ["SECTIONS", "Clean", "Evaluate", "Finetune", "Generate", "Pretrain", "Project", "Search", "Split", "Training"]
 
 
 class Project(Section):
@@ -33,8 +36,12 @@ class Project(Section):
     """a Transformer from nothing"""
     finetune: Finetune | None = None
     """a checkpoint adapted to the documents"""
+    evaluate: Evaluate | None = None
+    """the trained model on the test split"""
     generate: Generate | None = None
     """prompts into checked samples"""
+    search: Search | None = None
+    """values that a stage is best trained with"""
 
     @model_validator(mode="before")
     @classmethod
@@ -59,5 +66,6 @@ SECTIONS: dict[str, type[Section]] = {
     "split": Split,
     "pretrain": Pretrain,
     "finetune": Finetune,
+    "evaluate": Evaluate,
     "generate": Generate,
 }

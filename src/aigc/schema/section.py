@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-__all__ = ["Files", "Section", "Share", "listed"]
+__all__ = ["Files", "Portion", "Section", "Share", "listed"]
 
 
 def listed(value: Any) -> Any:
@@ -22,7 +22,9 @@ def _share(value: Any) -> Any:
     return value
 
 
-Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=float | str), Field(ge=0, lt=1)]
+_Number = Annotated[float, BeforeValidator(_share, json_schema_input_type=float | str)]
+Share = Annotated[_Number, Field(ge=0, lt=1)]  # less than all
+Portion = Annotated[_Number, Field(ge=0, le=1)]  # all at most
 Files = Annotated[
     list[str], BeforeValidator(listed, json_schema_input_type=str | list[str]), Field(min_length=1)
 ]  # one pattern or several

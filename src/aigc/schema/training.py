@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from aigc.schema.objectives import FAMILIES, Objective, default_objective, objective_model
-from aigc.schema.section import Section, Share, listed
+from aigc.schema.section import Portion, Section, Share, listed
 
-__all__ = ["Finetune", "Pretrain", "Training"]
+__all__ = ["Pretrain", "Training"]
 
 
 Word = Literal["tiny", "small", "base"]
@@ -137,7 +137,7 @@ class Training(Section):
     """steps between checkpoints (default: ten times a run)"""
     keep: Keep = Keep()
     """which checkpoints stay"""
-    max_truncated: Share = 0.01
+    max_truncated: Portion = 0.01
     """the share of documents that may be truncated or dropped; more of them stop the run before its first step"""
     mixture: Mixture | None = None
     """shares of the tokens by class of documents"""
@@ -181,18 +181,3 @@ class Pretrain(Training):
     def learned(self) -> Any:
         """The objective, given or by default."""
         return self.objective or objective_model(default_objective(self.model.family))
-
-
-class Finetune(Training):
-    """A checkpoint adapted to the training split."""
-
-    start: str | None = None
-    """a checkpoint folder or a hub name (default: this project's pretrained model)"""
-    task: Literal["language_model", "instruct"] = "language_model"
-    """learn whole documents, or only completions after their prompts"""
-    prompt: str = "{prompt}\n"
-    """instruct: template of the prompt, which is read but not learned"""
-    completion: str = "{text}"
-    """instruct: template of the completion, which is learned"""
-    learning_rate: float = Field(5e-5, gt=0)
-    """the highest, after warm-up"""

@@ -13,7 +13,7 @@ from aigc.core.documents.template import fields_of
 from aigc.core.generation.prompts import BadPrompt, read_prompts
 from aigc.errors import AigcError
 from aigc.planning import plan
-from aigc.schema import SECTIONS, Generate, Project, Training
+from aigc.schema import SECTIONS, Finetune, Generate, Project, Training
 
 __all__ = ["run"]
 
@@ -113,9 +113,10 @@ def _first(reader: Reader, paths: list[Path]) -> tuple[list[Batch], list[Failure
 
 
 def _templates(section: Training) -> list[str]:
-    if getattr(section, "task", None) == "instruct":
-        return [section.prompt, section.completion]  # type: ignore[attr-defined]
-    return [section.document]
+    given = [section.document]
+    if isinstance(section, Finetune):
+        given += [section.prompt or "", section.completion or "", f"{{{section.label}}}" if section.label else ""]
+    return [template for template in given if template]
 
 
 def _missing(name: str, templates: list[str], fields: set[str] | None) -> Iterator[str]:

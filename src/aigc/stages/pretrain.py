@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from aigc import lineage, proof, tasks
+from aigc import lineage, proof
 from aigc.learning import train_stage
+from aigc.pretraining import pretraining
 from aigc.schema import Project
 
 __all__ = ["run"]
@@ -22,4 +23,4 @@ def run(project: Project, *, verify_resume: bool = False) -> None:
 
 
 def _train(project: Project, interrupt: Callable[[int], bool]) -> None:
-    train_stage(project, tasks.pretraining(project), lineage.sources(project, "pretrain"), interrupt=interrupt)
+    train_stage(project, pretraining(project), lineage.sources(project, "pretrain"), interrupt=interrupt)

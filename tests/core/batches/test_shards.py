@@ -12,7 +12,7 @@ from aigc.core.batches.shards import Example, Shards, open_shards, write_shards
 from aigc.core.tokens.text import TextCodec
 from aigc.core.tokens.units import marks_of
 
-TEXTS = ["Two words.", "", "今天的天气很好。我们去公园。", "A first line. And a second one!\n\n下一段。"]
+TEXTS = ["Two words.", "...", "今天的天气很好。我们去公园。", "A first line. And a second one!\n\n下一段。"]
 
 
 def documents_of(shards: Shards) -> list[list[int]]:
@@ -30,6 +30,20 @@ def test_documents_are_start_prompt_completion_and_end(tmp_path: Path, codec: Te
     assert shards.rows.tolist() == [0, 1, 2, 3]
     assert shards.text_bytes == sum(len(text.encode()) for text in TEXTS)
     assert documents_of(open_shards(tmp_path)) == wanted
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "index.json",
+        *(f"{name}.bin" for name in ("tokens", "ends", "unlearned", "rows", "marks")),
+    }
+
+
+def test_what_has_no_completion_is_counted_and_left_out(tmp_path: Path, codec: TextCodec) -> None:
+    texts = ["Two words.", "", "  \n\u3000", "雨"]
+    told: list[int] = []
+    batches = [[Example(text, "Say:", row)] for row, text in enumerate(texts)]
+    shards = write_shards(tmp_path, batches, codec, advance=told.append)
+    assert (shards.documents, shards.empty, shards.rows.tolist()) == (2, 2, [0, 3])
+    assert told == [1] * 4
+    assert open_shards(tmp_path).empty == 2
 
 
 def test_units_are_marked_where_they_begin(tmp_path: Path, codec: TextCodec) -> None:

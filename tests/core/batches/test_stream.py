@@ -15,6 +15,7 @@ from aigc.core.batches.packing import pack
 from aigc.core.batches.pieces import Pieces, shuffled
 from aigc.core.batches.sample import IGNORED, Sample
 from aigc.core.batches.stream import START, Corpus, Position, Stream
+from aigc.errors import AigcError
 
 OBJECTIVE = Causal(FakeCodec())
 # of each document: tokens of start and prompt, tokens that are learned
@@ -163,12 +164,46 @@ def test_packing_minds_inputs_and_sources(sizes: list[tuple[int, int]]) -> None:
         for number, (inputs, source) in enumerate(sizes)
     ]
     bins = pack(samples, places=32, source_places=48)
+    assert all(bins)
     assert sorted(sample.document for one in bins for sample in one) == list(range(len(sizes)))
     for one in bins:
         lengths = [len(sample.input_ids) for sample in one]
         assert sum(lengths) <= 32
         assert lengths == sorted(lengths, reverse=True)
         assert sum(len(sample.source_ids) for sample in one if sample.source_ids is not None) <= 48
+
+
+@settings(deadline=None)
+@given(sizes=st.lists(st.tuples(st.integers(1, 16), st.one_of(st.none(), st.integers(1, 16))), min_size=1, max_size=60))
+def test_mates_stand_right_behind_each_other(sizes: list[tuple[int, int | None]]) -> None:
+    samples = []
+    for number, (first, second) in enumerate(sizes):
+        samples.append(Sample(number, np.zeros(first, np.int64), np.zeros(first, np.int64)))
+        if second is not None:
+            samples.append(Sample(number, np.zeros(second, np.int64), np.zeros(second, np.int64), mate=True))
+    bins = pack(samples, places=32)
+    assert sorted((one.document, one.mate) for some in bins for one in some) == sorted((one.document, one.mate) for one in samples)
+    for some in bins:
+        assert sum(len(one.input_ids) for one in some) <= 32
+        assert not some[0].mate
+        assert all(one.document == before.document and not before.mate for before, one in pairwise(some) if one.mate)
+        together = [sum(len(one.input_ids) for one in some if one.document == first.document) for first in some if not first.mate]
+        assert together == sorted(together, reverse=True)
+
+
+def test_a_pair_that_does_not_fit_is_an_error() -> None:
+    one, other = Sample(0, np.zeros(9, np.int64), np.zeros(9, np.int64)), Sample(0, np.zeros(9, np.int64), np.zeros(9, np.int64))
+    assert len(pack([one, replace(other, mate=True)], places=18)) == 1
+    with pytest.raises(AigcError, match=r"18 tokens .* 17: batch_size must be 2 or more for pairs") as error:
+        pack([one, replace(other, mate=True)], places=17)
+    assert "\n" not in str(error.value)
+
+
+def test_documents_are_numbered_through_when_read_once() -> None:
+    stream = stream_of([(1, 9)] * 5, [(1, 29)] * 4, context=32, weights=(1.0, 2.0))
+    samples = [sample for one in stream.once() for sample in one]
+    assert sorted(sample.document for sample in samples) == list(range(9))
+    assert {sample.document for sample in samples if sample.input_ids[0] > 20_000} == {5, 6, 7, 8}
 
 
 def test_positions_are_plain_numbers() -> None:

@@ -8,20 +8,24 @@ from aigc.core.batches.batch import Batch, collate
 from aigc.core.batches.sample import Sample
 from aigc.core.model import families
 
-__all__ = ["CONTEXT", "IDS", "LENGTHS", "NAMES", "VOCABULARY", "batch_of", "bounds_of", "model_of", "samples_of"]
+__all__ = ["CLASSIFIERS", "CONTEXT", "IDS", "LENGTHS", "NAMES", "VOCABULARY", "batch_of", "bounds_of", "model_of", "samples_of"]
 
 VOCABULARY, CONTEXT = 101, 48
 IDS = families.SpecialIds(start=0, end=1, pad=2)
 LENGTHS = (5, 1, 11, 7)
 NAMES = [*families.FAMILIES, "bert+pairs"]
+CLASSIFIERS = ["bert+classes", "gpt2+classes", "llama+classes"]  # of three classes
 
 
 def model_of(name: str, *, sharpen: float = 1.0, **numbers: float) -> PreTrainedModel:
     """2 layers of width 32; `sharpen` multiplies the matrices, so that positions and neighbours matter."""
-    family = name.removesuffix("+pairs")
+    family, _, told = name.partition("+")
     torch.manual_seed(0)
     shape = families.Shape(**({"layers": 2, "width": 32, "heads": 2} | numbers))  # type: ignore[arg-type]
-    model = families.build(family, shape=shape, vocabulary=VOCABULARY, ids=IDS, context=CONTEXT, pairs=name != family)
+    classes = 3 if told == "classes" else None
+    model = families.build(
+        family, shape=shape, vocabulary=VOCABULARY, ids=IDS, context=CONTEXT, pairs=told == "pairs", classes=classes
+    )
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() >= 2:
@@ -30,13 +34,13 @@ def model_of(name: str, *, sharpen: float = 1.0, **numbers: float) -> PreTrained
 
 
 def samples_of(name: str, lengths: tuple[int, ...] = LENGTHS, seed: int = 0) -> list[Sample]:
-    """Random samples such as the family takes; of the labels, some are left out and some weigh less."""
+    """Random samples such as the family takes; of the labels, some are left out and some weigh less. Classifiers have none."""
     rng = np.random.default_rng(seed)
     paired = name in ("t5", "bart")
     made = []
     for number, length in enumerate(lengths):
         ids, labels = rng.integers(3, VOCABULARY, (2, length))
-        labels[rng.random(length) < 0.3] = -100
+        labels[rng.random(length) < (1 if name in CLASSIFIERS else 0.3)] = -100
         made.append(
             Sample(
                 number,
@@ -44,7 +48,7 @@ def samples_of(name: str, lengths: tuple[int, ...] = LENGTHS, seed: int = 0) -> 
                 labels,
                 source_ids=rng.integers(3, VOCABULARY, int(rng.integers(1, 12))) if paired else None,
                 token_types=(np.arange(length) > length // 2).astype(np.int64) if name.startswith("bert") else None,
-                pair=number % 2 if name == "bert+pairs" else None,
+                target={"bert+pairs": number % 2, **dict.fromkeys(CLASSIFIERS, number % 3)}.get(name),
                 weights=rng.random(length).astype(np.float32),
             )
         )

@@ -2,8 +2,9 @@
 
 import pytest
 import torch
-from flats import NAMES, batch_of, model_of, samples_of
+from flats import CLASSIFIERS, NAMES, batch_of, model_of, samples_of
 from test_attention import SCALE, H, case, textbook
+from test_learner import PREFERRING, drawn, learner_of
 
 from aigc.core.model.attention import packed
 from aigc.core.model.flash import DistanceBias
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a G
 
 GPU = torch.device("cuda")
 KINDS = pytest.mark.parametrize("kind", ["causal", "full", "cross", "causal biased", "full biased"])
+EACH = [*((name, False) for name in (*NAMES, *CLASSIFIERS, *PREFERRING)), ("gpt2", True), ("t5", True), ("bert+classes", True)]
 SIZES, SOURCES, SPARE = [5, 1, 0, 9, 70, 70, 200], [3, 0, 4, 9, 2, 33, 150], 3
 
 
@@ -68,13 +70,15 @@ def test_dropout_keeps_the_mean() -> None:
     torch.testing.assert_close(drawn.mean(0), attend(given, None, layout).float(), atol=0.15, rtol=0.1)
 
 
-@pytest.mark.parametrize(("name", "compiled"), [*((name, False) for name in NAMES), ("gpt2", True), ("t5", True)])
+@pytest.mark.parametrize(("name", "compiled"), EACH)
 def test_losses_and_gradients_are_those_of_the_cpu(name: str, compiled: bool) -> None:
     torch.backends.cuda.matmul.allow_tf32 = False
     found = {}
     for device in ("cpu", "cuda"):
-        learner = Learner(model_of(name, sharpen=2.0).to(device), compiled=compiled and device == "cuda")
-        losses = learner(batch_of(samples_of(name)).to(torch.device(device)), token_total=1.0, pair_total=1.0)
+        learner = learner_of(name, sharpen=2.0, compiled=compiled and device == "cuda").to(device)
+        batch = drawn(name)
+        batch.weights[::3] *= -1  # pushed down
+        losses = learner(batch.to(torch.device(device)), token_total=1.0, sequence_total=1.0)
         losses.loss.backward()
         gradients = [p.grad.cpu() for p in learner.model.parameters() if p.grad is not None]
         found[device] = losses.loss.detach().cpu(), gradients
@@ -88,7 +92,7 @@ def test_losses_and_gradients_are_those_of_the_cpu(name: str, compiled: bool) ->
 def test_half_precision_is_near(name: str) -> None:
     whole, half = (Learner(model_of(name).to(GPU), dtype=dtype) for dtype in (None, torch.bfloat16))
     batch = batch_of(samples_of(name)).to(GPU)
-    losses = [learner(batch, token_total=1.0, pair_total=1.0).loss for learner in (whole, half)]
+    losses = [learner(batch, token_total=1.0, sequence_total=1.0).loss for learner in (whole, half)]
     losses[1].backward()
     torch.testing.assert_close(losses[1], losses[0], atol=0.1, rtol=0.01)
     assert all(p.grad is None or p.grad.isfinite().all() for p in half.model.parameters())

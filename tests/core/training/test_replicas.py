@@ -11,18 +11,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from made import data_of, stream_of
+from made import data_of, stream_of, targets_of
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM
 
 from aigc.core.model import checkpoints, families
 from aigc.core.model.learner import Learner
+from aigc.core.model.sequences import Classes
 from aigc.core.tokens.training import train
 from aigc.core.training.fit import Run, Settings, fit
 from aigc.core.training.replicas import Replicas, joined
 from aigc.core.training.snapshots import Keep
+from aigc.core.training.validation import Validation
 from aigc.errors import AigcError
 
 TEXTS = [f"The {number} quick brown foxes jump over {number * 7} lazy dogs; 春天来了，花园里的花都开了。" for number in range(99)]
@@ -72,6 +75,28 @@ def _fit(
     replicas.wait()
 
 
+def _classify(folder: Path, replicas: Replicas = Replicas(), *, stop_at: int | None = None, **changed: Any) -> None:  # noqa: B008
+    """The same of classes, by a model whose embeddings are frozen; what it says at last is written down."""
+    codec = train(TEXTS, kind="bpe", family="decoder", vocabulary=320, context=CONTEXT)
+    torch.manual_seed(0)
+    shape, ids = families.Shape(layers=2, width=32, heads=2, dropout=0.2), families.SpecialIds.of(codec)
+    model = families.build("gpt2", shape=shape, vocabulary=codec.vocabulary, ids=ids, context=CONTEXT, classes=3)
+    model.transformer.wte.requires_grad_(False)
+    streams = (targets_of(codec, [9, 16, 4, 11, 5, 7, 16, 3, 12], rows=1, seed=seed) for seed in (1, 5))
+    settings = replace(SETTINGS, accumulate=BINS // replicas.count, **changed)
+    folder.mkdir(exist_ok=True)
+    run = Run(folder, lambda step: step == stop_at, print, replicas)
+    for progress in fit(Learner(model, sequence=Classes()), data_of(codec, *streams), settings, run, measure=_guessed):
+        if progress.number == STEPS and replicas.first:
+            assert progress.validation is not None and progress.validation.predictions is not None
+            np.savez(folder / "said.npz", **vars(progress.validation.predictions))
+
+
+def _guessed(found: Validation) -> dict[str, float]:
+    assert found.predictions is not None
+    return {"guessed": float(found.predictions.scores.argmax(1).mean())}
+
+
 def on_two(folder: Path, replicas: Replicas) -> None:
     """All that two processes do."""
     _fit(folder / "two", replicas)
@@ -86,6 +111,10 @@ def on_two(folder: Path, replicas: Replicas) -> None:
     _fit(folder / "shard-two", replicas)
     _fit(folder / "one-shard", replicas, sharing="shard")
     _fit(folder / "bf16-shard", replicas, dtype=torch.bfloat16, sharing="shard")
+    _classify(folder / "classes-two", replicas)
+    _classify(folder / "classes-two-parts", replicas, stop_at=STOP)
+    _classify(folder / "classes-two-parts", replicas)
+    _classify(folder / "classes-shard", replicas, sharing="shard")
     with pytest.raises(AigcError) as caught:
         _fit(folder / "broken", replicas, learning_rate=1e30)
     (folder / f"said-{replicas.rank}").write_text(str(caught.value), "utf-8")
@@ -146,6 +175,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         _fit(folder / name, stop_at=STOP)
     _fit(folder / "one")
     _fit(folder / "one-bf16", dtype=torch.bfloat16)
+    _classify(folder / "classes-one")
     for count, job in ((2, on_two), (3, on_three)):
         codes = _together(count, job, folder)
         said = [(folder / f"stderr-{rank}").read_text("utf-8") for rank in range(count)]
@@ -184,6 +214,18 @@ def test_stopped_and_resumed_is_the_run_at_once_to_the_bit(name: str, runs: Path
     assert all(torch.equal(weights[key], tensor) for key, tensor in wanted.items())
     for file in (runs / name / "checkpoints" / f"step-{STEPS}").glob("*.safetensors"):
         assert (runs / f"{name}-parts" / "checkpoints" / f"step-{STEPS}" / file.name).read_bytes() == file.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["classes-two", "classes-two-parts", "classes-shard"])
+def test_classes_are_told_in_the_order_of_the_split_by_any_number_of_processes(name: str, runs: Path) -> None:
+    _close(runs / name, runs / "classes-one", 1e-4)
+    said, wanted = (np.load(runs / one / "said.npz") for one in (name, "classes-one"))
+    assert said["documents"].tolist() == list(range(9))
+    np.testing.assert_array_equal(said["targets"], wanted["targets"])
+    np.testing.assert_allclose(said["scores"], wanted["scores"], atol=1e-4)
+    assert _lines(runs / name)[-1]["guessed"] == said["scores"].argmax(1).mean()
+    if name == "classes-two-parts":
+        assert _lines(runs / name) == _lines(runs / "classes-two")
 
 
 def test_products_in_bf16_come_close(runs: Path) -> None:

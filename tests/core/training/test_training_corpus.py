@@ -11,7 +11,7 @@ import pytest
 from aigc.core.batches.objectives import table
 from aigc.core.batches.sample import IGNORED, Sample
 from aigc.core.tokens.text import TextCodec
-from aigc.core.training.corpus import Mixture, Recipe, TrainingData, examples, load, texts
+from aigc.core.training.corpus import Mixture, Recipe, TrainingData, examples, load, templates, texts
 from aigc.errors import AigcError
 
 NEWS = [{"id": f"n{i}", "text": f"The river number {i} is high.", "title": f"River {i}", "source": "news"} for i in range(40)]
@@ -36,8 +36,7 @@ def split(tmp_path: Path) -> Path:
 
 def recipe(codec: TextCodec, **changes: Any) -> Recipe:
     standard = {
-        "completion": "{text}",
-        "prompt": "",
+        "read": templates("{text}"),
         "objective": table.build("causal", codec, 32),
         "whole": False,
         "context": 32,
@@ -56,7 +55,7 @@ def drawn(data: TrainingData, bins: int) -> list[Sample]:
 
 
 def test_a_template_makes_the_text_that_is_learned(split: Path, codec: TextCodec, tmp_path: Path) -> None:
-    data = load(split, tmp_path / "work", codec, recipe(codec, completion="{title}: {text}\n"))
+    data = load(split, tmp_path / "work", codec, recipe(codec, read=templates("{title}: {text}\n")))
     [sample] = [sample for samples in data.validation.once() for sample in samples]
     assert learned([sample], codec) == ["Held out: A held-out river.\n"]
     assert data.validation_accounting.documents == 1
@@ -65,7 +64,7 @@ def test_a_template_makes_the_text_that_is_learned(split: Path, codec: TextCodec
 
 
 def test_a_prompt_is_read_and_not_learned(split: Path, codec: TextCodec, tmp_path: Path) -> None:
-    data = load(split, tmp_path / "work", codec, recipe(codec, prompt="{title}\n", whole=True))
+    data = load(split, tmp_path / "work", codec, recipe(codec, read=templates("{text}", "{title}\n"), whole=True))
     [sample] = [sample for samples in data.validation.once() for sample in samples]
     assert codec.decode(sample.input_ids.tolist()[1:]) == "Held out\nA held-out river."
     assert learned([sample], codec) == ["A held-out river."]
@@ -77,14 +76,14 @@ def test_a_column_that_is_not_text_and_one_that_is_empty(codec: TextCodec, tmp_p
     tables = [tmp_path / "train-00000.parquet"]
     assert list(texts(tables, "{text}")) == ["x", ""]
     assert next(texts(tables, "{year}: {text}")) == "2024: x"
-    [[first, second]] = examples(tables, "{text}", "{year}")
+    [[first, second]] = examples(tables, templates("{text}", "{year}"))
     assert (first.prompt, first.row, second.row) == ("2024", 0, 1)
 
 
 @pytest.mark.parametrize("template", ["{headline}", "{headline}: {text}"])
 def test_a_field_that_is_not_there(template: str, split: Path, codec: TextCodec, tmp_path: Path) -> None:
     with pytest.raises(AigcError, match=r"split: .*'headline'"):
-        load(split, tmp_path / "work", codec, recipe(codec, completion=template))
+        load(split, tmp_path / "work", codec, recipe(codec, read=templates(template)))
 
 
 def test_documents_have_their_names(split: Path, codec: TextCodec, tmp_path: Path) -> None:
@@ -177,4 +176,4 @@ def test_a_part_without_documents(part: str, name: str, rows: int | None, split:
 
 def test_prompts_that_fill_the_context(split: Path, codec: TextCodec, tmp_path: Path) -> None:
     with pytest.raises(AigcError, match=r"nothing of the training split can be learned \(70 documents\)"):
-        load(split, tmp_path / "work", codec, recipe(codec, prompt="word " * 80, whole=True))
+        load(split, tmp_path / "work", codec, recipe(codec, read=templates("{text}", "word " * 80), whole=True))

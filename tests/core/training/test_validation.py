@@ -47,7 +47,7 @@ def test_the_loss_of_a_causal_model_is_that_of_plain_transformers(family: str, t
     assert found.loss == pytest.approx(nats / labels, rel=1e-5)
     assert found.accuracy == right / labels
     assert found.bits_per_byte == pytest.approx(nats / math.log(2) / size, rel=1e-5)
-    assert (found.pair_loss, found.pair_accuracy) == (None, None)
+    assert (found.sequence_loss, found.sequence_accuracy, found.predictions) == (None, None, None)
     assert found.as_metrics() == {
         "validation_loss": found.loss,
         "bits_per_byte": found.bits_per_byte,
@@ -129,14 +129,22 @@ def test_pairs_are_told_beside_the_tokens(codec: TextCodec) -> None:
                 out.prediction_logits[0], wanted, reduction="sum", ignore_index=IGNORED
             ).item()
             labels += int((wanted != IGNORED).sum())
-            pair_nats += torch.nn.functional.cross_entropy(out.seq_relationship_logits, torch.tensor([sample.pair])).item()
-            pairs_right += int(out.seq_relationship_logits.argmax(-1).item() == sample.pair)
-    assert {sample.pair for sample in samples} == {0, 1}
+            pair_nats += torch.nn.functional.cross_entropy(
+                out.seq_relationship_logits, torch.tensor([int(sample.target or 0)])
+            ).item()
+            pairs_right += int(out.seq_relationship_logits.argmax(-1).item() == sample.target)
+    assert {sample.target for sample in samples} == {0, 1}
     found = validate(Learner(model), stream, byte_lengths=codec.byte_lengths, replicas=ALONE)
     assert found.loss == pytest.approx(nats / labels, rel=1e-4)
-    assert found.pair_loss == pytest.approx(pair_nats / len(samples), rel=1e-4)
-    assert found.pair_accuracy == pairs_right / len(samples)
-    assert set(found.as_metrics()) == {"validation_loss", "bits_per_byte", "validation_accuracy", "pair_loss", "pair_accuracy"}
+    assert found.sequence_loss == pytest.approx(pair_nats / len(samples), rel=1e-4)
+    assert found.sequence_accuracy == pairs_right / len(samples)
+    assert set(found.as_metrics()) == {
+        "validation_loss",
+        "bits_per_byte",
+        "validation_accuracy",
+        "sequence_loss",
+        "sequence_accuracy",
+    }
 
 
 def test_the_same_masks_each_time_and_none_of_it_touches_the_model(codec: TextCodec, tiny_model: MakeModel) -> None:

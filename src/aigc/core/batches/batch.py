@@ -30,7 +30,8 @@ class Batch:
     weights: torch.Tensor  # (P,) fp32, how much it counts
     documents: NDArray[np.int64]  # (D,) the document of each sample
     token_types: torch.Tensor | None = None  # (N,) int64
-    pairs: torch.Tensor | None = None  # (D,) int64, classes of pairs of texts
+    sequence_targets: torch.Tensor | None = None  # (D,) fp32, see Sample.target
+    references: torch.Tensor | None = None  # (D,) fp32, nats
     source_ids: torch.Tensor | None = None  # (M,) int64
     source_positions: torch.Tensor | None = None  # (M,) int64
     source_bounds: torch.Tensor | None = None  # (N + 1,) int32, ascending from 0 to M, one for each of `bounds`
@@ -85,8 +86,10 @@ def collate(samples: Sequence[Sample], *, places: int, source_places: int = 0, p
     if any(sample.token_types is not None for sample in samples):
         types = [np.zeros(len(s.input_ids), np.int64) if s.token_types is None else s.token_types for s in samples]
         batch = replace(batch, token_types=torch.from_numpy(_laid(types, places, places, 0)[0]))
-    if samples and samples[0].pair is not None:
-        batch = replace(batch, pairs=torch.tensor([sample.pair for sample in samples]))
+    if samples and samples[0].target is not None:
+        batch = replace(batch, sequence_targets=torch.tensor([sample.target for sample in samples], dtype=torch.float32))
+    if samples and samples[0].reference is not None:
+        batch = replace(batch, references=torch.tensor([sample.reference for sample in samples], dtype=torch.float32))
     return batch
 
 

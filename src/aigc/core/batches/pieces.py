@@ -1,7 +1,8 @@
 """Documents into pieces that fit the model: which there are, in which order, and their tokens."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,65 +17,129 @@ Numbers = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Pieces:
-    """All pieces of a corpus, numbered through; nothing of a document is left out unless `whole` is set."""
+    """All pieces of a corpus, numbered through; nothing of a document is left out unless `whole` is set.
+
+    A document with two sides (a pair of completions, each read behind the prompt; a prompt and a completion that are read apart) is
+    as long as the longer one, and truncated side by side.
+    """
 
     shards: Shards
-    content: int  # most tokens of a piece
+    content: int  # most tokens of a piece, or of a side
     overlap: int  # tokens that a piece has in common with the next: 1 where the last is only a label
-    whole: bool  # one piece a document, what does not fit is truncated; a document whose prompt fills the piece has none
+    whole: bool  # one piece a document, what does not fit is truncated; a document of which nothing is learned then has none
+    apart: bool  # the prompt is read by an encoder, the completion by a decoder
     _ends: Numbers  # (N,) pieces up to and with document i
 
     @classmethod
-    def of(cls, shards: Shards, *, content: int, overlap: int, whole: bool) -> "Pieces":
+    def of(cls, shards: Shards, *, content: int, overlap: int, whole: bool, apart: bool = False) -> "Pieces":
         """Count the pieces of each document."""
-        lengths = shards.lengths
-        if whole:
-            counts = (np.minimum(lengths, content) > shards.unlearned).astype(np.int64)
+        lengths, firsts = shards.lengths, shards.unlearned if shards.firsts is None else shards.firsts
+        assert whole or not (apart or shards.seconds is not None), "a document with two sides is not cut"
+        if apart:
+            learned = np.minimum(lengths - shards.unlearned, content) > firsts - shards.unlearned
+        elif shards.seconds is not None:
+            shorter = np.where(shards.seconds > 0, np.minimum(*_completions(shards)), lengths)
+            learned = np.minimum(shorter, content) > np.where(shards.seconds > 0, np.maximum(firsts, 1), firsts)
         else:
-            counts = np.maximum(-(-(lengths - overlap) // (content - overlap)), 1)
-        return cls(shards, content, overlap, whole, np.cumsum(counts))
+            learned = (np.minimum(lengths, content) if whole else lengths) > firsts
+        counts = 1 if whole else np.maximum(-(-(lengths - overlap) // (content - overlap)), 1)
+        return cls(shards, content, overlap, whole, apart, np.cumsum(learned * counts, dtype=np.int64))
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
 
     @property
+    def sides(self) -> tuple[Numbers, Numbers]:
+        """(N,) and (N,) tokens of the two sides of each document: with the prompt of both completions, or prompt and completion.
+
+        The second is 0 where a document has one side only.
+        """
+        if self.apart:
+            return self.shards.unlearned.astype(np.int64), self.shards.lengths - self.shards.unlearned
+        return _completions(self.shards)
+
+    @property
     def cut(self) -> int:
         """Documents that are read in several pieces."""
-        return 0 if self.whole else int((self.shards.lengths > self.content).sum())
+        return 0 if self.whole else int((self._counts > 1).sum())
 
     @property
     def dropped(self) -> int:
-        """Documents of which nothing is learned, for their prompt fills the piece."""
-        return self.shards.documents - len(self) if self.whole else 0
+        """Documents of which nothing is learned, for nothing of them weighs anything or their prompt fills the piece."""
+        return int((self._counts == 0).sum())
 
     @property
     def truncated(self) -> int:
-        """Documents whose tail is not learned, the dropped ones not counted."""
-        return int((self.shards.lengths > self.content).sum()) - self.dropped if self.whole else 0
+        """Documents whose tail is not read, the dropped ones not counted."""
+        return int(((np.maximum(*self.sides) > self.content) & (self._counts > 0)).sum()) if self.whole else 0
+
+    @property
+    def _counts(self) -> Numbers:
+        """(N,) pieces of each document."""
+        return np.diff(self._ends, prepend=0)
 
     def take(self, numbers: Numbers) -> list[Piece]:
         """Some pieces, read from disk."""
+        shards = self.shards
         documents = np.searchsorted(self._ends, numbers, side="right")
-        begins = self.shards.starts(documents)
+        begins, ends = shards.starts(documents), shards.ends[documents]
         within = numbers - np.where(documents > 0, self._ends[np.maximum(documents - 1, 0)], 0)
         firsts = begins + within * (self.content - self.overlap)
-        lasts = np.minimum(firsts + self.content, self.shards.ends[documents])
-        unlearned = np.maximum(begins + self.shards.unlearned[documents] - firsts, 0)
-        marks = np.searchsorted(self.shards.marks, np.stack([firsts, lasts]))
-        return [
+        lasts = ends if self.apart else np.minimum(firsts + self.content, ends)
+        unlearned = np.maximum(begins + shards.unlearned[documents] - firsts, 0)
+        marks = np.searchsorted(shards.marks, np.stack([firsts, lasts]))
+        pieces = [
             Piece(
                 document=document,
-                ids=self.shards.tokens[first:last].astype(np.int64),
+                ids=shards.tokens[first:last].astype(np.int64),
                 head=first == begin,
                 tail=last == end,
                 unlearned=min(hidden, last - first),
-                marks=self.shards.marks[low:high] - first,
+                marks=shards.marks[low:high] - first,
+                weights=None if shards.weights is None else _weights(shards.weights[first:last], hidden),
             )
             for document, first, last, begin, end, hidden, low, high in zip(
-                *(part.tolist() for part in (documents, firsts, lasts, begins, self.shards.ends[documents], unlearned, *marks)),
+                *(part.tolist() for part in (documents, firsts, lasts, begins, ends, unlearned, *marks)),
                 strict=True,
             )
         ]
+        return self._judged(pieces)
+
+    def _judged(self, pieces: list[Piece]) -> list[Piece]:
+        """With their second completions, targets and references, where there are any."""
+        shards = self.shards
+        if shards.seconds is not None:
+            pieces = [self._paired(piece, int(shards.seconds[piece.document])) for piece in pieces]
+        if shards.targets is not None:
+            found = [float(shards.targets[piece.document]) for piece in pieces]
+            pieces = [replace(piece, target=None if isnan(one) else one) for piece, one in zip(pieces, found, strict=True)]
+        if shards.references is not None:
+            both = [shards.references[piece.document].tolist() for piece in pieces]
+            pieces = [replace(piece, references=(good, bad)) for piece, (good, bad) in zip(pieces, both, strict=True)]
+        return pieces
+
+    def _paired(self, piece: Piece, second: int) -> Piece:
+        """Both completions, each truncated by itself, and a mark where the second one begins."""
+        if not second:
+            return piece
+        end = int(self.shards.ends[piece.document])
+        begin = int(self.shards.starts(np.array([piece.document]))[0])
+        middle, room = end - second, self.content - piece.unlearned
+        parts = self.shards.tokens[begin : min(middle, begin + self.content)], self.shards.tokens[middle : min(end, middle + room)]
+        tail = max(middle - begin, piece.unlearned + second) <= self.content
+        return replace(piece, ids=np.concatenate(parts).astype(np.int64), marks=np.array([len(parts[0])]), tail=tail)
+
+
+def _completions(shards: Shards) -> tuple[Numbers, Numbers]:
+    """(N,) and (N,) tokens of each document with its first and with its second completion; 0 where there is no second one."""
+    if shards.seconds is None:
+        return shards.lengths, np.zeros(shards.documents, np.int64)
+    return shards.lengths - shards.seconds, np.where(shards.seconds > 0, shards.unlearned + shards.seconds, 0).astype(np.int64)
+
+
+def _weights(stored: NDArray[np.float32], read: int) -> NDArray[np.float32] | None:
+    """Weights of a piece whose first tokens are `read` only; None where all others weigh 1."""
+    return None if (stored[read:] == 1).all() else np.array(stored)
 
 
 def shuffled(places: Numbers, *, count: int, key: Sequence[int]) -> Numbers:

@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 
 from aigc.core.batches.batch import Batch, collate
 from aigc.core.batches.objectives.objective import Objective
-from aigc.core.batches.packing import pack
+from aigc.core.batches.objectives.source_target import SourceTarget
+from aigc.core.batches.packing import check_pair, pack
 from aigc.core.batches.pieces import Pieces, shuffled
 from aigc.core.batches.sample import IGNORED, Sample
 
 __all__ = ["START", "Accounting", "Corpus", "Position", "Stream"]
 
 BINS = 128  # a window holds about so many: half a bin, which stays empty at its end, is 0.4 % of it
+SPARE = 0.03  # of the longer of two sides, for the shorter one, that it is not what is full first: 5 % of padding instead of 12
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,14 @@ class Corpus:
 class Accounting:
     """What becomes of the documents, before the first step; shares are those of the first window."""
 
-    documents: int
+    documents: int  # the empty ones among them
     tokens: int  # of all documents
     cut: int  # documents longer than the context, learned in several pieces
-    truncated: int  # documents whose tail is not learned, for their prompt must stay in sight
-    dropped: int  # documents whose prompt alone fills the context: nothing of them is learned
+    truncated: (
+        int  # documents whose tail is not read, for they must stay whole (or of whose two sides one has no room for its tail)
+    )
+    dropped: int  # documents of which nothing is learned: their prompt alone fills the context, or all of them is read only
+    empty: int  # documents that have no completion
     padding: float  # share of the places that hold nothing
     label_share: float  # of the tokens that are read, how many are learned
     bins: float  # batches in an epoch
@@ -61,19 +66,29 @@ class Stream:
     objective: Objective
     context: int
     places: int  # of a bin, for inputs
+    source_places: int  # of a bin, for the sources; 0 where there are none
     pad: int
     seed: int
 
     @classmethod
     def of(cls, corpora: Sequence[Corpus], objective: Objective, *, context: int, rows: int, pad: int, seed: int) -> "Stream":
-        """A stream whose bins hold as much as `rows` rows of `context` tokens."""
-        return cls(corpora, objective, context, _whole(rows * context * (objective.target_share or 1.0), context), pad, seed)
+        """A stream whose bins hold as much as `rows` rows of `context` tokens.
 
-    @property
-    def source_places(self) -> int:
-        """Of a bin, for the sources; 0 where there are none."""
-        share = self.objective.target_share
-        return _whole(self.places / share, self.context) if share else 0
+        Raises:
+            AigcError: a pair of completions does not fit into a bin.
+        """
+        share = objective.target_share
+        if isinstance(objective, SourceTarget):
+            places, source_places = _measured(corpora, objective, rows * context)
+        else:
+            places = _whole(rows * context * (share or 1.0), context)
+            source_places = _whole(places / share, context) if share else 0
+        for corpus in corpora:
+            if corpus.pieces.shards.seconds is not None:
+                content = corpus.pieces.content
+                first, second = (np.minimum(side, content) - corpus.pieces.overlap for side in corpus.pieces.sides)
+                check_pair(int((first + second)[corpus.pieces.shards.seconds > 0].max(initial=0)), places)
+        return cls(corpora, objective, context, places, source_places, pad, seed)
 
     def bins(self, start: Position = START) -> Iterator[tuple[list[Sample], Position]]:
         """Bins from a position on, each with the position behind it."""
@@ -86,12 +101,15 @@ class Stream:
             position = Position(position.window + 1, 0)
 
     def once(self) -> Iterator[list[Sample]]:
-        """Every piece once, in the documents' order: for validation."""
+        """Every piece once, in the documents' order: for validation. Documents are numbered through all corpora."""
         size = self._pieces_per_window
+        documents = 0
         for number, corpus in enumerate(self.corpora):
             for window, first in enumerate(range(0, len(corpus.pieces), size)):
                 pieces = corpus.pieces.take(np.arange(first, min(first + size, len(corpus.pieces))))
+                pieces = [replace(piece, document=piece.document + documents) for piece in pieces] if documents else pieces
                 yield from self._packed(self.objective(pieces, np.random.default_rng([self.seed, number, window])))
+            documents += corpus.pieces.shards.documents
 
     def collate(self, samples: Sequence[Sample]) -> Batch:
         """A bin as tensors."""
@@ -106,11 +124,12 @@ class Stream:
         read = sum(len(s.input_ids) + (0 if s.source_ids is None else len(s.source_ids)) for s in samples)
         learned = sum(int((sample.labels != IGNORED).sum()) for sample in samples)
         return Accounting(
-            documents=sum(part.shards.documents for part in parts),
+            documents=sum(part.shards.documents + part.shards.empty for part in parts),
             tokens=sum(len(part.shards.tokens) for part in parts),
             cut=sum(part.cut for part in parts),
             truncated=sum(part.truncated for part in parts),
             dropped=sum(part.dropped for part in parts),
+            empty=sum(part.shards.empty for part in parts),
             padding=1 - read / max(places, 1),
             label_share=learned / max(sum(len(sample.input_ids) for sample in samples), 1),
             bins=len(packed) * sum(map(len, parts)) / max(self._pieces_per_window, 1),
@@ -154,6 +173,20 @@ class Stream:
         return sorted({int(rows[document]) for document in documents})
 
 
-def _whole(tokens: float, context: int) -> int:
+def _whole(tokens: float, least: int) -> int:
     """Places for so many tokens: at least one sample's, and a multiple of 64."""
-    return max(-(-round(tokens) // 64) * 64, context)
+    return max(-(-round(tokens) // 64) * 64, least)
+
+
+def _measured(corpora: Sequence[Corpus], objective: SourceTarget, tokens: int) -> tuple[int, int]:
+    """Places for targets and for sources in the proportion that the documents have; the larger number is that of `tokens`."""
+    sums, longest = np.zeros(2), [1, 1]
+    for corpus in corpora:
+        assert corpus.pieces.apart
+        both = objective.sizes(*corpus.pieces.sides)
+        part = np.array([float(side.sum()) for side in both])
+        sums += corpus.weight * part / max(part.sum(), 1.0)
+        longest = [max(most, int(side.max(initial=0))) for most, side in zip(longest, both, strict=True)]
+    shares = sums / max(sums.max(), 1e-9)
+    source, target = (_whole(tokens * one, most) for one, most in zip(shares + SPARE * (1 - shares), longest, strict=True))
+    return target, source

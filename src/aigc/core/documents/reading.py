@@ -17,6 +17,7 @@ from aigc.core.documents.formats.markup import read_html, read_markdown
 from aigc.core.documents.formats.plain import read_txt
 from aigc.core.documents.formats.table import read_table
 from aigc.core.documents.ids import Ids
+from aigc.core.documents.parts import parts_of, text_of_parts
 from aigc.core.documents.rows import MAX_TEXT, TOO_LONG, Failure, Rows
 from aigc.core.documents.source import Source, TxtDocuments
 from aigc.errors import AigcError
@@ -79,6 +80,7 @@ class Reader:
         self.encoding = None if encoding is None else codec_of(encoding)
         self.txt_documents = txt_documents
         self.meter = Meter()
+        self.of_parts: set[str] = set()  # the columns that texts were made of, where documents have no text
         self._ids = Ids()
 
     @property
@@ -123,6 +125,9 @@ class Reader:
     def _texts(self, rows: Rows) -> pl.Series:
         """The column of texts; null where there is none."""
         frame, name = rows.frame, self.text_field
+        if name not in frame.columns and (told := text_of_parts(frame)) is not None:
+            self.of_parts.update(parts_of(frame.columns))
+            return told.rename(name)
         if name not in frame.columns or frame.schema[name].is_nested():
             return pl.Series(name, [None] * len(frame), dtype=pl.String)
         text = frame[name].cast(pl.String, strict=False)

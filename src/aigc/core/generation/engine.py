@@ -23,6 +23,7 @@ class Decoding:
     temperature: float
     top_k: int
     top_p: float
+    stops: frozenset[int] = frozenset()  # tokens that end a text beside the codec's own end
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def draw(model: PreTrainedModel, codec: TextCodec, requests: Sequence[Request], 
         for row, token in enumerate(chosen_B.tolist()):
             if finish[row] is not None:
                 continue
-            if token == codec.end:
+            if token == codec.end or token in decoding.stops:
                 finish[row] = "end"
                 continue
             ids[row].append(token)

@@ -32,7 +32,7 @@ def hidden_states(model: PreTrainedModel, batch: Batch) -> torch.Tensor:
     The model attends by sample afterwards too: `attention.unpacked` gives it its own attention back.
     """
     pack(model)
-    return run(model, flat(batch))
+    return run(model, flat(batch, None if batch.input_ids.device.type == "cpu" else entries_of(batch, 0)))
 
 
 def flat(batch: Batch, entries: int | None = None) -> Flat:

@@ -12,10 +12,13 @@ from transformers import (
     BertConfig,
     BertForMaskedLM,
     BertForPreTraining,
+    BertForSequenceClassification,
     GPT2Config,
+    GPT2ForSequenceClassification,
     GPT2LMHeadModel,
     LlamaConfig,
     LlamaForCausalLM,
+    LlamaForSequenceClassification,
     PretrainedConfig,
     PreTrainedModel,
     T5Config,
@@ -23,6 +26,7 @@ from transformers import (
 )
 
 from aigc.core.model.size import Shape, inner_width, parameters
+from aigc.errors import AigcError
 
 __all__ = ["FAMILIES", "Family", "Kind", "Shape", "SpecialIds", "build", "shape_of"]
 
@@ -68,6 +72,7 @@ class Family:
     config: Callable[[Shape, SpecialIds, int], PretrainedConfig]  # of a shape, ids and the context; the vocabulary comes after
     model: type[PreTrainedModel]
     paths: dict[str, int]  # endings of matrices that write to an unnormed residual stream, and how many do so in a layer
+    classifier: type[PreTrainedModel] | None = None  # the same body, which tells a class or a value of a whole text
 
 
 def _gpt2(shape: Shape, ids: SpecialIds, context: int) -> PretrainedConfig:
@@ -155,15 +160,26 @@ def _bart(shape: Shape, ids: SpecialIds, context: int) -> PretrainedConfig:
 
 
 FAMILIES: dict[str, Family] = {
-    "gpt2": Family("decoder", _gpt2, GPT2LMHeadModel, {"c_proj.weight": 2}),
-    "llama": Family("decoder", _llama, LlamaForCausalLM, {"o_proj.weight": 2, "down_proj.weight": 2}),
-    "bert": Family("encoder", _bert, BertForMaskedLM, {}),
+    "gpt2": Family("decoder", _gpt2, GPT2LMHeadModel, {"c_proj.weight": 2}, GPT2ForSequenceClassification),
+    "llama": Family(
+        "decoder", _llama, LlamaForCausalLM, {"o_proj.weight": 2, "down_proj.weight": 2}, LlamaForSequenceClassification
+    ),
+    "bert": Family("encoder", _bert, BertForMaskedLM, {}, BertForSequenceClassification),
     "t5": Family("encoder_decoder", _t5, T5ForConditionalGeneration, {"Attention.o.weight": 2, "wo.weight": 2}),
     "bart": Family("encoder_decoder", _bart, BartForConditionalGeneration, {}),
 }
 
 
-def build(family: str, *, shape: Shape, vocabulary: int, ids: SpecialIds, context: int, pairs: bool = False) -> PreTrainedModel:
+def build(
+    family: str,
+    *,
+    shape: Shape,
+    vocabulary: int,
+    ids: SpecialIds,
+    context: int,
+    pairs: bool = False,
+    classes: int | None = None,
+) -> PreTrainedModel:
     """A model with new weights, drawn from torch's generator.
 
     All matrices and embeddings are N(0, 0.02), the rows of padding too; those that write to the residual stream of a family whose
@@ -175,11 +191,20 @@ def build(family: str, *, shape: Shape, vocabulary: int, ids: SpecialIds, contex
         vocabulary: token ids.
         context: the longest sample on either side, in tokens.
         pairs: whether an encoder also tells if the second of two texts follows the first.
+        classes: scores of a whole text, which the model tells instead of tokens: of so many classes, or 1 for a value.
+
+    Raises:
+        AigcError: a family that cannot tell classes is to.
     """
     kind = FAMILIES[family]
     config = kind.config(shape, ids, context)
     config.vocab_size = vocabulary
     make = BertForPreTraining if pairs and family == "bert" else kind.model
+    if classes is not None:
+        if kind.classifier is None:
+            raise AigcError(f"a {family} model cannot tell a class or a value of a text: classify needs an encoder or a decoder")
+        config.num_labels = classes
+        make = kind.classifier
     model: PreTrainedModel = make(config)
     _initialise(model, kind, shape)
     return model

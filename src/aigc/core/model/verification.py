@@ -1,5 +1,7 @@
 """A model of the hub into the certainty that it computes by sample what it computes by itself."""
 
+from itertools import pairwise
+
 import torch
 from transformers import PreTrainedModel
 
@@ -7,7 +9,7 @@ from aigc.core.batches.batch import Batch, collate
 from aigc.core.batches.sample import Sample
 from aigc.core.model.attention import unpacked
 from aigc.core.model.bodies import hidden_states
-from aigc.core.model.head import head
+from aigc.core.model.head import head, sequence_scores
 from aigc.errors import AigcError
 
 __all__ = ["verify"]
@@ -18,7 +20,7 @@ TOLERANCE = 1e-3  # of the largest logit, in fp32; 30 times that in half precisi
 
 @torch.no_grad()
 def verify(model: PreTrainedModel, *, context: int) -> None:
-    """Compare logits of random samples in one flat batch with those of the model's own forward on each of them.
+    """Compare logits, or scores, of random samples in one flat batch with those of the model's own forward on each of them.
 
     Args:
         context: the longest sample that will be trained on.
@@ -33,9 +35,12 @@ def verify(model: PreTrainedModel, *, context: int) -> None:
     model.eval()
     try:
         batch = _random(model, lengths)
-        logits = head(model, hidden_states(model, batch)).logits()
-        for begin, end in zip(batch.bounds[: len(LENGTHS)].tolist(), batch.bounds[1 : len(LENGTHS) + 1].tolist(), strict=True):
-            _compare(name, logits[begin:end], _own(model, batch, begin, end))
+        hidden = hidden_states(model, batch)
+        whole = model.get_output_embeddings() is None  # it tells of whole samples
+        logits = sequence_scores(model, hidden, batch) if whole else head(model, hidden).logits()
+        bounds = batch.bounds[: len(LENGTHS) + 1].tolist()
+        for sample, (begin, end) in enumerate(pairwise(bounds)):
+            _compare(name, logits[sample] if whole else logits[begin:end], _own(model, batch, begin, end))
     except (TypeError, AssertionError, NotImplementedError) as error:
         raise AigcError(f"a {name} model cannot be trained on packed samples: {error}") from error
     finally:

@@ -65,6 +65,15 @@ class Codec(Vocabulary, Protocol):
         A token that straddles the begin of a unit begins that unit. A text that is not empty has index 0 among them.
         """
 
+    def encode_spans(self, texts: Sequence[str], *, specials: bool = False) -> list[tuple[list[int], NDArray[np.int64]]]:
+        """The ids of each text and the characters (L, 2) that each stands for: where they begin and where they end.
+
+        A token that is some bytes of a character stands for all of it, so that several tokens may stand for the same one.
+
+        Args:
+            specials: take the names of special tokens inside a text for those tokens, as in a chat that a template has rendered.
+        """
+
     def decode(self, ids: Sequence[int]) -> str:
         """The text of some ids, start and end left out."""
 

@@ -79,6 +79,14 @@ class TextCodec:
         return literal(self._fast("encoding"))
 
     @cached_property
+    def _parsing(self) -> Tokenizer:
+        copy = Tokenizer.from_str(self._fast("encoding").to_str())
+        copy.no_truncation()
+        copy.no_padding()
+        copy.post_processor = None  # GPT-2's takes the spaces off what a token stands for
+        return copy
+
+    @cached_property
     def _exact(self) -> bool:
         return is_exact(self._literal)
 
@@ -118,11 +126,19 @@ class TextCodec:
         return marked
 
     def _by_offsets(self, texts: list[str], marks: Marks) -> list[tuple[list[int], list[int]]]:
-        marked: list[tuple[list[int], list[int]]] = []
-        for text, encoding in zip(texts, self._literal.encode_batch(texts, add_special_tokens=False), strict=True):
-            ends = np.asarray(encoding.offsets, np.int64).reshape(-1, 2)[:, 1]
-            marked.append((encoding.ids, _tokens_at(np.maximum.accumulate(ends), np.asarray(marks(text), np.int64))))
-        return marked
+        return [
+            (ids, _tokens_at(np.maximum.accumulate(spans[:, 1]), np.asarray(marks(text), np.int64)))
+            for text, (ids, spans) in zip(texts, self.encode_spans(texts), strict=True)
+        ]
+
+    def encode_spans(self, texts: Sequence[str], *, specials: bool = False) -> list[tuple[list[int], NDArray[np.int64]]]:
+        """See Codec.
+
+        Raises:
+            AigcError: the tokenizer cannot tell where in a text its tokens stand.
+        """
+        encodings = (self._parsing if specials else self._literal).encode_batch(list(texts), add_special_tokens=False)
+        return [(one.ids, np.asarray(one.offsets, np.int64).reshape(-1, 2)) for one in encodings]
 
     def decode(self, ids: Sequence[int]) -> str:
         """See Codec."""

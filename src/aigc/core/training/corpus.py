@@ -1,4 +1,4 @@
-"""The training and validation splits into streams of batches, by templates and an objective."""
+"""The training and validation splits into streams of batches, by a reader of their rows and an objective."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +8,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from aigc.core.batches.example import Example, Reader
 from aigc.core.batches.objectives.objective import Objective
+from aigc.core.batches.objectives.source_target import SourceTarget
 from aigc.core.batches.pieces import Pieces
-from aigc.core.batches.shards import Example, Shards, write_shards
+from aigc.core.batches.shards import Shards, write_shards
 from aigc.core.batches.stream import Accounting, Corpus, Stream
 from aigc.core.documents.tables import read_tables
 from aigc.core.documents.template import MissingField, fields_of, fill
@@ -18,9 +20,10 @@ from aigc.core.tokens.text import TextCodec
 from aigc.core.tokens.units import marks_of
 from aigc.errors import AigcError
 
-__all__ = ["Advance", "Mixture", "Recipe", "TrainingData", "examples", "load", "texts"]
+__all__ = ["Advance", "Mixture", "Recipe", "TrainingData", "examples", "load", "load_part", "templates", "texts"]
 
 Advance = Callable[[int], None]
+LOOK = "look at the templates, or at what is read only"
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,9 @@ class Mixture:
 class Recipe:
     """How documents become batches."""
 
-    completion: str  # template of what is learned
-    prompt: str  # template of what is read before it
+    read: Reader  # rows into what is read and what is learned
     objective: Objective
-    whole: bool  # whether prompt and completion must stay in one piece
+    whole: bool  # whether a document must stay in one piece
     context: int  # most tokens of a sample
     rows: int  # of so many tokens, that a batch holds
     seed: int
@@ -56,6 +58,13 @@ class TrainingData:
     byte_lengths: NDArray[np.int64]  # (V,) of the text that each token stands for
     names: Callable[[Sequence[int]], list[str]]  # documents of training batches into their ids
 
+    @property
+    def targets(self) -> NDArray[np.float32] | None:
+        """(N,) What is told of each document of the training split, as `Example.target`; None where nothing is told."""
+        parts = [corpus.pieces.shards.targets for corpus in self.training.corpora]
+        found = [part for part in parts if part is not None]
+        return np.concatenate(found) if found else None
+
 
 def load(split: Path, work: Path, codec: TextCodec, recipe: Recipe, advance: Advance = lambda _: None) -> TrainingData:
     """Tokenise the splits to disk, unless they lie there, and stream them.
@@ -66,7 +75,7 @@ def load(split: Path, work: Path, codec: TextCodec, recipe: Recipe, advance: Adv
         advance: told how many documents more are tokenised.
 
     Raises:
-        AigcError: there is nothing to learn, or a field is missing.
+        AigcError: there is nothing to learn, a field is missing, or a pair of completions does not fit into a batch.
     """
     parts = {part: sorted(split.glob(f"{part}-*.parquet")) for part in ("train", "validation")}
     training = _stream(_corpora(parts["train"], work / "train", codec, recipe, advance), codec, recipe)
@@ -75,11 +84,10 @@ def load(split: Path, work: Path, codec: TextCodec, recipe: Recipe, advance: Adv
 
     def accounted(name: str, stream: Stream) -> Accounting:
         if not sum(len(corpus.pieces) for corpus in stream.corpora):
-            documents = sum(corpus.pieces.shards.documents for corpus in stream.corpora)
-            raise AigcError(f"{split}: nothing of the {name} split can be learned ({documents} documents)")
+            raise _nothing(f"{split}: nothing of the {name} split can be learned", stream)
         found = stream.accounting()
-        if not found.label_share:
-            raise AigcError(f"{split}: no token of the {name} split is learned: every label is masked; look at the templates")
+        if not found.label_share and all(corpus.pieces.shards.targets is None for corpus in stream.corpora):
+            raise AigcError(f"{split}: no token of the {name} split is learned: every label is masked; {LOOK}")
         return found
 
     def names(documents: Sequence[int]) -> list[str]:
@@ -101,11 +109,40 @@ def load(split: Path, work: Path, codec: TextCodec, recipe: Recipe, advance: Adv
     )
 
 
+def load_part(split: Path, part: str, work: Path, codec: TextCodec, recipe: Recipe) -> Stream:
+    """One part of a split, tokenised to disk, as a stream; the mixture of the recipe does not count.
+
+    Args:
+        part: train, validation or test.
+
+    Raises:
+        AigcError: there is no such part, or nothing of it can be learned.
+    """
+    tables = sorted(split.glob(f"{part}-*.parquet"))
+    if not tables:
+        raise AigcError(f"{split}: the split has no {part} part")
+    stream = _stream(_corpora(tables, work, codec, replace(recipe, mixture=None), lambda _: None), codec, recipe)
+    if not sum(len(corpus.pieces) for corpus in stream.corpora):
+        raise _nothing(f"{split}: nothing of the {part} split can be told", stream)
+    return stream
+
+
+def _nothing(what: str, stream: Stream) -> AigcError:
+    """Why there is nothing to learn."""
+    shards = [corpus.pieces.shards for corpus in stream.corpora]
+    documents = sum(one.documents + one.empty for one in shards)
+    empty = sum(one.empty for one in shards)
+    masked = sum(0 if one.firsts is None else int((one.firsts == one.lengths).sum()) for one in shards)
+    if masked and masked + empty == documents:
+        return AigcError(f"{what}: every label is masked ({documents} documents, {empty} of them empty); {LOOK}")
+    return AigcError(f"{what} ({documents} documents{f', {empty} of them without a completion' if empty else ''})")
+
+
 def _corpora(tables: Sequence[Path], work: Path, codec: TextCodec, recipe: Recipe, advance: Advance) -> list[tuple[Shards, float]]:
     mixture = recipe.mixture
     marks = None if recipe.objective.marks is None else marks_of(recipe.objective.marks)
     if mixture is None:
-        return [(write_shards(work, examples(tables, recipe.completion, recipe.prompt), codec, marks, advance=advance), 1.0)]
+        return [(write_shards(work, examples(tables, recipe.read), codec, marks, advance=advance), 1.0)]
     known = sorted({str(value) for frame in read_tables(tables) for value in _column(frame, mixture.by).unique()})
     if unknown := sorted(set(mixture.weights) ^ set(known)):
         where = "is in the documents, but has no weight" if unknown[0] in known else "has a weight, but no documents"
@@ -113,7 +150,7 @@ def _corpora(tables: Sequence[Path], work: Path, codec: TextCodec, recipe: Recip
     parts = []
     for number, (name, weight) in enumerate(mixture.weights.items()):
         if weight:
-            some = examples(tables, recipe.completion, recipe.prompt, only=(mixture.by, name))
+            some = examples(tables, recipe.read, only=(mixture.by, name))
             parts.append((write_shards(work / str(number), some, codec, marks, advance=advance), weight))
     return parts
 
@@ -127,7 +164,8 @@ def _column(frame: pl.DataFrame, name: str) -> pl.Series:
 def _stream(shards: Sequence[tuple[Shards, float]], codec: TextCodec, recipe: Recipe) -> Stream:
     objective = recipe.objective
     content = objective.content(recipe.context)
-    pieces = [Pieces.of(one, content=content, overlap=objective.overlap, whole=recipe.whole) for one, _ in shards]
+    apart = isinstance(objective, SourceTarget)
+    pieces = [Pieces.of(one, content=content, overlap=objective.overlap, whole=recipe.whole, apart=apart) for one, _ in shards]
     corpora = [Corpus(part, weight) for part, (_, weight) in zip(pieces, shards, strict=True) if len(part)]
     return Stream.of(
         corpora or [Corpus(part, 1.0) for part in pieces],
@@ -139,10 +177,8 @@ def _stream(shards: Sequence[tuple[Shards, float]], codec: TextCodec, recipe: Re
     )
 
 
-def examples(
-    tables: Sequence[Path], completion: str, prompt: str = "", only: tuple[str, str] | None = None
-) -> Iterator[list[Example]]:
-    """Documents into what is read (prompt) and what is learned (completion), by templates.
+def examples(tables: Sequence[Path], read: Reader, only: tuple[str, str] | None = None) -> Iterator[list[Example]]:
+    """Documents into what is read and what is learned of them, each with the number of its row.
 
     Args:
         only: a column and the value that a document must have there.
@@ -152,24 +188,42 @@ def examples(
     """
     first = 0
     for frame in read_tables(tables):
-        chosen = frame.with_row_index("\0row", first)
+        rows = np.arange(first, first + len(frame))
         first += len(frame)
         if only is not None:
-            chosen = chosen.filter(_column(frame, only[0]) == only[1])
+            chosen = _column(frame, only[0]) == only[1]
+            frame, rows = frame.filter(chosen), rows[chosen.to_numpy()]
         try:
-            parts = [_filled(chosen, template) for template in (completion, prompt)]
+            found = read(frame)
         except MissingField as error:
             raise AigcError(f"{tables[0].parent}: {error}") from None
-        yield [Example(text, before, row) for text, before, row in zip(*parts, chosen["\0row"].to_list(), strict=True)]
+        yield [example.at(row) for example, row in zip(found, rows.tolist(), strict=True)]
+
+
+def templates(completion: str, prompt: str = "") -> Reader:
+    """A reader that fills a template of what is learned, and one of what is read before it.
+
+    It raises MissingField where a template names a field that the documents do not have.
+    """
+
+    def read(frame: pl.DataFrame) -> list[Example]:
+        return [Example(*parts) for parts in zip(_filled(frame, completion), _filled(frame, prompt), strict=True)]
+
+    return read
 
 
 def texts(tables: Sequence[Path], completion: str) -> Iterator[str]:
-    """What is learned of each document, for training a tokenizer."""
-    return (example.completion for batch in examples(tables, completion) for example in batch)
+    """What is learned of each document, for training a tokenizer.
+
+    Args:
+        completion: a template.
+    """
+    return (example.completion for batch in examples(tables, templates(completion)) for example in batch)
 
 
 def _filled(frame: pl.DataFrame, template: str) -> list[str]:
     """A template filled from each row; one that is a column of text and nothing else is taken as it is."""
-    if (fields := fields_of(template)) == [template[1:-1]] and frame.schema.get(fields[0]) == pl.String:
+    fields = fields_of(template)
+    if fields == [template[1:-1]] and frame.schema.get(fields[0]) == pl.String:
         return frame[fields[0]].fill_null("").to_list()
-    return [fill(template, row) for row in frame.drop("\0row").iter_rows(named=True)]
+    return [fill(template, row) for row in frame.iter_rows(named=True)] if fields else [fill(template, {})] * len(frame)

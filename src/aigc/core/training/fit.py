@@ -23,7 +23,12 @@ from aigc.core.training.snapshots import Keep, State
 from aigc.core.training.validation import Validation, validate
 from aigc.errors import AigcError
 
-__all__ = ["Progress", "Run", "Settings", "fit"]
+__all__ = ["Measure", "Progress", "Run", "Settings", "fit"]
+
+OF_STEPS = (  # names in metrics.jsonl that are of a step, not of an evaluation
+    *("step", "loss", "learning_rate", "gradient_norm", "tokens", "labels", "tokens_per_second", "waited"),
+    *("training_sequence_loss", "unlikelihood"),
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Settings:
     seed: int
     keep: Keep = Keep()
     patience: int | None = None
+    best: bool = False  # the weights with the lowest validation loss are the result, also where nothing stops the run early
     average: float | None = None
     sharing: Sharing = "replicate"
 
@@ -67,8 +73,19 @@ class Progress:
     ended: str | None = None  # why the run ends before its last step
 
 
-def fit(learner: Learner, data: TrainingData, settings: Settings, run: Run) -> Iterator[Progress]:
+Measure = Callable[[Validation], dict[str, float]]
+"""Takes an evaluation and gives more figures of it, by their names in metrics.jsonl."""
+
+
+def fit(
+    learner: Learner, data: TrainingData, settings: Settings, run: Run, *, measure: Measure | None = None
+) -> Iterator[Progress]:
     """Train, and yield after each step; in the end the learner has the weights that are the result.
+
+    Args:
+        measure: called by the first process alone at each evaluation, while the learner has the weights that were evaluated, and
+            drops nothing. What it finds is in `Validation.extra` and in metrics.jsonl. Where weights are spread over processes it
+            must not run the model.
 
     Raises:
         AigcError: the loss is not finite; the message names the documents of the batch.
@@ -84,12 +101,13 @@ def fit(learner: Learner, data: TrainingData, settings: Settings, run: Run) -> I
     state = snapshots.restore(snapshot, training) if snapshot else State(0, START)
     history = _History(run.folder / "metrics.jsonl", state.step, replicas)
 
-    def measure() -> Validation:
+    def evaluated() -> Validation:
         with average.applied() if average is not None else nullcontext():
-            return validate(shared, data.validation, byte_lengths=data.byte_lengths, replicas=replicas)
+            found = validate(shared, data.validation, byte_lengths=data.byte_lengths, replicas=replicas)
+            return replace(found, extra=measure(found)) if measure is not None and replicas.first else found
 
     if snapshot is None:
-        first = measure()
+        first = evaluated()
         yield Progress(0, None, first, history.add({"step": 0} | first.as_metrics()))
     else:
         for past in history.validations():
@@ -111,14 +129,14 @@ def fit(learner: Learner, data: TrainingData, settings: Settings, run: Run) -> I
                 if average is not None:
                     average.update(step.number)
                 last = step.number == settings.steps
-                measured = measure() if last or step.number % settings.evaluate_every == 0 else None
+                measured = evaluated() if last or step.number % settings.evaluate_every == 0 else None
                 metrics = history.add(_metrics(step) | (measured.as_metrics() if measured else {}))
                 stop = replicas.total([run.stopping(step.number)])[0] > 0
                 ended = history.stopped(settings.patience)
-                better = measured is not None and measured.loss < best
-                best = min(best, measured.loss) if measured else best
+                better = measured is not None and measured.choice < best
+                best = min(best, measured.choice) if measured else best
                 if last or stop or ended or step.number % settings.checkpoint_every == 0 or (better and settings.keep.best):
-                    state = State(step.number, step.behind, measured.loss if measured else None)
+                    state = State(step.number, step.behind, measured.choice if measured else None)
                     snapshots.take(checkpoints, training, state, keep=settings.keep, replicas=replicas)
                 yield Progress(step.number, step, measured, metrics, ended)
                 if stop or ended:
@@ -126,7 +144,7 @@ def fit(learner: Learner, data: TrainingData, settings: Settings, run: Run) -> I
         except NonFinite as error:
             names = ", ".join(data.names(error.documents)[:8])
             raise AigcError(f"{error}; its batch has the documents {names}; lower learning_rate, or look at them") from None
-    _settle(shared, training, checkpoints, chosen=settings.patience is not None)
+    _settle(shared, training, checkpoints, chosen=settings.best or settings.patience is not None)
 
 
 def _settle(shared: nn.Module, training: snapshots.Training, checkpoints: Path, *, chosen: bool) -> None:
@@ -152,17 +170,10 @@ def _rate(number: int, settings: Settings) -> float:
 
 
 def _metrics(step: Step) -> dict[str, Any]:
-    line = {
-        "step": step.number,
-        "loss": step.loss,
-        "learning_rate": step.learning_rate,
-        "gradient_norm": step.gradient_norm,
-        "tokens": step.tokens,
-        "labels": step.labels,
-        "tokens_per_second": step.tokens / step.seconds,
-        "waited": step.waited / step.seconds,
-    }
-    return line if step.pair_loss is None else line | {"training_pair_loss": step.pair_loss}
+    own = (step.number, step.loss, step.learning_rate, step.gradient_norm, step.tokens, step.labels)
+    rates = (step.tokens / step.seconds, step.waited / step.seconds)
+    line = dict(zip(OF_STEPS, (*own, *rates, step.sequence_loss, step.unlikelihood), strict=True))
+    return {name: value for name, value in line.items() if value is not None}
 
 
 class _History:
@@ -203,8 +214,7 @@ class _History:
         """The evaluations of earlier tries, so that a report made after a resumed run is complete."""
         for line in self.lines:
             if "validation_loss" in line:
-                names = ("bits_per_byte", "validation_accuracy", "pair_loss", "pair_accuracy")
-                validation = Validation(line["validation_loss"], *(line.get(name) for name in names))  # type: ignore[arg-type]
+                validation = Validation.of({name: value for name, value in line.items() if name not in OF_STEPS})
                 yield Progress(line["step"], None, validation, {})
 
 

@@ -28,15 +28,16 @@ class Step:
     """One optimiser step, after it was taken. Figures are those of all processes, times this one's."""
 
     number: int  # from 1
-    loss: float  # nats per label token, by weight
-    pair_loss: float | None  # nats per pair of texts
+    loss: float  # nats per learned token, by weight; where no token is learned, the loss per sample
+    sequence_loss: float | None  # per sample: nats, the square of a value, or what a preference costs
     learning_rate: float
     gradient_norm: float  # before clipping
     tokens: int  # that were read
-    labels: int  # that were learned
+    labels: int  # that were learned or pushed down
     seconds: float
     waited: float  # of these, spent on waiting for data
     behind: Position  # of the stream
+    unlikelihood: float | None = None  # nats per token that is pushed down, by weight: -log(1 - p)
 
 
 def train(
@@ -52,7 +53,9 @@ def train(
 ) -> Iterator[Step]:
     """Take the optimiser steps `numbers`, counted from 0.
 
-    The loss of a step is the sum over its label tokens divided by their number, over all accumulated batches and processes.
+    The loss of a step is the sum over its targets divided by their weights, over all accumulated batches and processes; those that
+    are pushed down (weights below 0) count in both by what they weigh without the sign. What is told of whole samples is divided by
+    the number of samples, and added. Only what wants a gradient is trained.
     Dropout of each batch is drawn from a seed of its own, so that neither a resumed run nor one on more processes draws anew.
 
     Args:
@@ -73,36 +76,38 @@ def train(
         if number == numbers.start:
             settled(shared, step.batches[0].to(device))
         optimiser.zero_grad(set_to_none=True)
-        weight, pairs, tokens, labels = replicas.total(
+        weight, down, samples, tokens, labels = replicas.total(
             [
-                sum(float(batch.weights.sum()) for batch in step.batches),
-                sum(len(batch.documents) for batch in step.batches if batch.pairs is not None),
+                sum(float(batch.weights.abs().sum()) for batch in step.batches),
+                sum(float(-batch.weights.clamp_max(0).sum()) for batch in step.batches),
+                sum(len(batch.documents) for batch in step.batches if batch.sequence_targets is not None),
                 sum(batch.tokens for batch in step.batches),
                 sum(len(batch.labels) for batch in step.batches),
             ]
         )
-        token_sum, pair_sum = torch.zeros((), device=device), torch.zeros((), device=device)
+        # gradients are averaged over the processes: each counts for so many
+        totals = {"token_total": max(weight, 1.0) / replicas.count, "sequence_total": max(samples, 1.0) / replicas.count}
+        sums = torch.zeros(4, device=device)
         for place, batch in enumerate(step.batches):
             _seed(seed, number, place * replicas.count + replicas.rank)
             with unsynchronised(shared, last=place + 1 == len(step.batches)):
-                # gradients are averaged over the processes: each counts for so many
-                losses = shared(
-                    batch.to(device), token_total=max(weight, 1.0) / replicas.count, pair_total=max(pairs, 1.0) / replicas.count
-                )
+                losses = shared(batch.to(device), **totals, pushes=bool((batch.weights < 0).any()))
                 losses.loss.backward()
-            token_sum += losses.token_sum
-            pair_sum += losses.pair_sum
+            sums += torch.stack([losses.token_sum, losses.token_weight, losses.sequence_sum, losses.pushed_sum])
         norm = _clipped(shared, clip)
-        sums = replicas.total([float(token_sum), float(pair_sum)])
-        loss, pair_loss, gradient_norm = sums[0] / max(weight, 1.0), sums[1] / max(pairs, 1.0), float(norm)
-        if not np.isfinite([loss, pair_loss, gradient_norm]).all():
+        nats, learned, sequences, pushed = replicas.total(sums.tolist())
+        sequence_loss = sequences / samples if samples else None
+        loss = nats / learned if learned else sequence_loss or 0.0
+        unlikelihood = pushed / down if down else None
+        gradient_norm = float(norm)
+        if not np.isfinite([loss, sequence_loss or 0.0, unlikelihood or 0.0, gradient_norm]).all():
             documents = replicas.union(int(document) for batch in step.batches for document in batch.documents)
             raise NonFinite(number + 1, loss, gradient_norm, documents)
         optimiser.step()
         yield Step(
             number=number + 1,
             loss=loss,
-            pair_loss=pair_loss if pairs else None,
+            sequence_loss=sequence_loss,
             learning_rate=rate,
             gradient_norm=gradient_norm,
             tokens=int(tokens),
@@ -110,6 +115,7 @@ def train(
             seconds=time.perf_counter() - started,
             waited=waited,
             behind=step.behind,
+            unlikelihood=unlikelihood,
         )
 
 
@@ -119,6 +125,6 @@ def _seed(seed: int, step: int, place: int) -> None:
 
 
 def _clipped(shared: nn.Module, clip: float) -> torch.Tensor:
-    norm = nn.utils.clip_grad_norm_(shared.parameters(), clip)
+    norm = nn.utils.clip_grad_norm_([p for p in shared.parameters() if p.requires_grad], clip)
     full = getattr(norm, "full_tensor", None)  # of weights that are sharded
     return norm if full is None else full()

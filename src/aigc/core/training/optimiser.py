@@ -6,6 +6,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from aigc.errors import AigcError
+
 __all__ = ["Schedule", "adamw", "learning_rate_at"]
 
 Schedule = Literal["cosine", "linear", "constant", "wsd"]
@@ -13,8 +15,17 @@ DECAY = 0.2  # of a WSD run, the share in which the learning rate falls (Hu et a
 
 
 def adamw(model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
-    """Fused AdamW (Loshchilov & Hutter 2019), betas 0.9 and 0.95; only matrices decay, not biases and gains."""
+    """Fused AdamW (Loshchilov & Hutter 2019), betas 0.9 and 0.95, of what takes a gradient.
+
+    Only matrices decay, not biases, gains and DoRA's magnitudes. So it is with the two matrices of an adapter and those of a new
+    head, too: adapters that decay draw the model back to the checkpoint that it began as.
+
+    Raises:
+        AigcError: nothing takes a gradient.
+    """
     parameters = [p for p in model.parameters() if p.requires_grad]
+    if not parameters:
+        raise AigcError("freeze: nothing is left that could be trained")
     groups = [
         {"params": [p for p in parameters if p.dim() >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},

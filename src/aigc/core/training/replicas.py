@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,6 +20,7 @@ from aigc.errors import AigcError, Stopped
 
 __all__ = ["Replicas", "Sharing", "joined", "resharded", "settled", "unsynchronised"]
 
+T = TypeVar("T")
 Sharing = Literal["replicate", "shard"]
 HESITATION = 5.0  # seconds that a process waits for the first one to say what may have happened to both
 
@@ -53,11 +54,15 @@ class Replicas:
 
     def union(self, numbers: Iterable[int]) -> list[int]:
         """What any process has, in ascending order."""
+        return sorted({number for each in self.gathered(list(numbers)) for number in each})
+
+    def gathered(self, one: T) -> list[T]:
+        """What each process has, in the order of their ranks."""
         if self.count == 1:
-            return sorted(set(numbers))
-        found: list[list[int]] = [[]] * self.count
-        dist.all_gather_object(found, list(numbers))
-        return sorted({number for each in found for number in each})
+            return [one]
+        found = [one] * self.count
+        dist.all_gather_object(found, one)
+        return found
 
     def wait(self) -> None:
         """Go on when all have come here."""
@@ -99,7 +104,7 @@ def settled(shared: nn.Module, batch: Batch) -> None:
     this, a run that is resumed would not be the run at once to the bit.
     """
     if isinstance(shared, nn.parallel.DistributedDataParallel):
-        shared(batch, token_total=1.0, pair_total=1.0).loss.backward()
+        shared(batch, token_total=1.0, sequence_total=1.0).loss.backward()
 
 
 def resharded(shared: nn.Module) -> None:

@@ -37,5 +37,5 @@ class TrainingReport:
             "stopped_early": self.ended,
             "training": asdict(self.data.accounting),
             "validation": asdict(self.data.validation_accounting),
-            "validation_losses": [{"step": step, **asdict(value)} for step, value in self.validations],
+            "validation_losses": [{"step": step, **value.figures()} for step, value in self.validations],
         }

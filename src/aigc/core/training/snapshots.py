@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file, save_model
+from safetensors.torch import load_file, save_file
+from torch import nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from aigc.core.batches.stream import Position
 from aigc.core.model.learner import Learner
 from aigc.core.training.average import Average
 from aigc.core.training.replicas import Replicas
+from aigc.errors import AigcError
 
 __all__ = ["Keep", "State", "Training", "all_in", "best", "latest", "read", "restore", "take"]
 
@@ -63,7 +65,7 @@ def take(folder: Path, training: Training, state: State, *, keep: Keep, replicas
     if training.sharded:
         _save_shards(partial, training)
     elif replicas.first:
-        save_model(training.learner.model, str(partial / "model.safetensors"))
+        save_file(_written(training.learner.model), partial / "model.safetensors")
         torch.save(training.optimiser.state_dict(), partial / "optimiser.pt")
         if training.average is not None:
             save_file(training.average.weights, partial / "average.safetensors")
@@ -108,7 +110,13 @@ def read(snapshot: Path) -> State:
 
 
 def restore(snapshot: Path, training: Training) -> State:
-    """Put a snapshot back into a model, its optimiser and its average, however many processes wrote it and read it."""
+    """Put a snapshot back into a model, its optimiser and its average, however many processes wrote it and read it.
+
+    Weights that are not trained lie in no snapshot: the model has to come from where it came from before.
+
+    Raises:
+        AigcError: the snapshot is of a model of which other weights are trained, as with other adapters.
+    """
     (_load_shards if (snapshot / PARTS).exists() else _load_whole)(snapshot, training)
     return read(snapshot)
 
@@ -118,7 +126,13 @@ def _load_whole(snapshot: Path, training: Training) -> None:
     """Of weights that are spread over the processes, each takes its part."""
     model, optimiser = training.learner.model, training.optimiser
     weights = dict(model.named_parameters(remove_duplicate=False)) | dict(model.named_buffers(remove_duplicate=False))
-    for name, tensor in load_file(snapshot / "model.safetensors").items():
+    found = load_file(snapshot / "model.safetensors")
+    lost = {id(tensor) for tensor in _trained(model).values()} - {id(weights.get(name)) for name in found}
+    names = [name for name, tensor in _trained(model).items() if id(tensor) in lost]
+    names += [name for name, tensor in found.items() if name not in weights or weights[name].shape != tensor.shape]
+    if names:
+        raise AigcError(_strange(snapshot, names[0]))
+    for name, tensor in found.items():
         weights[name].copy_(_part(tensor, weights[name]))
     state = torch.load(snapshot / "optimiser.pt", weights_only=True)
     parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
@@ -129,6 +143,23 @@ def _load_whole(snapshot: Path, training: Training) -> None:
     if training.average is not None:
         for name, tensor in load_file(snapshot / "average.safetensors").items():
             training.average.weights[name].copy_(_part(tensor, training.average.weights[name]))
+
+
+def _trained(model: nn.Module) -> dict[str, torch.Tensor]:
+    """What takes a gradient; what is tied is there once."""
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def _written(model: nn.Module) -> dict[str, torch.Tensor]:
+    """What a snapshot holds of a model: what is trained, and the buffers that are saved with it."""
+    kept = model.state_dict().keys()
+    buffers = {name: buffer for name, buffer in model.named_buffers() if name in kept}
+    return {name: tensor.detach().contiguous() for name, tensor in (_trained(model) | buffers).items()}
+
+
+def _strange(snapshot: Path, name: str) -> str:
+    why = "adapters, frozen layers or the checkpoint to start from are not what they were"
+    return f"{snapshot}: it is of a run that trained other weights ({name} differs): {why}; remove the folder to begin anew"
 
 
 def _part(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
@@ -172,9 +203,10 @@ def _prune(folder: Path, keep: Keep) -> None:
 
 
 def _sharded_state(training: Training) -> dict[str, Any]:
-    from torch.distributed.checkpoint.state_dict import get_state_dict
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
 
-    model, optimiser = get_state_dict(training.learner, training.optimiser)
+    trained = StateDictOptions(ignore_frozen_params=True)
+    model, optimiser = get_state_dict(training.learner, training.optimiser, options=trained)
     average = {} if training.average is None else training.average.weights
     return {"model": model, "optimiser": optimiser, "average": average}
 
@@ -187,11 +219,25 @@ def _save_shards(folder: Path, training: Training) -> None:
 
 def _load_shards(folder: Path, training: Training) -> None:
     """Each process takes its part, or the whole where the weights are not spread."""
-    from torch.distributed.checkpoint.state_dict import set_state_dict
+    from torch.distributed.checkpoint.filesystem import FileSystemReader
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
     from torch.distributed.checkpoint.state_dict_loader import load
 
     state = _sharded_state(training)
+    there = {
+        name: one.size for name, one in FileSystemReader(folder).read_metadata().state_dict_metadata.items() if hasattr(one, "size")
+    }
+    there = {name.removeprefix("model."): size for name, size in there.items() if name.startswith("model.")}
+    here = {name: tensor.shape for name, tensor in state["model"].items()}
+    if strange := sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name)):
+        raise AigcError(_strange(folder, strange[0].removeprefix("model.")))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="torch.distributed is disabled")  # as it is meant on one process
         load(state, checkpoint_id=folder, no_dist=not torch.distributed.is_initialized())
-    set_state_dict(training.learner, training.optimiser, model_state_dict=state["model"], optim_state_dict=state["optimiser"])
+    set_state_dict(
+        training.learner,
+        training.optimiser,
+        model_state_dict=state["model"],
+        optim_state_dict=state["optimiser"],
+        options=StateDictOptions(ignore_frozen_params=True, strict=False),
+    )

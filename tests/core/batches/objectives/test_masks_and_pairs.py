@@ -117,8 +117,8 @@ def test_every_token_stands_in_exactly_one_pair(make: type[NextSentence] | type[
         found += Counter(a + b)
         assert a and {of[token] for token in a} == {sample.document}
         assert b or len(a) == 1
-        assert sample.pair is not None
-        if sample.pair == 0:
+        assert sample.target is not None
+        if sample.target == 0:
             assert not b or b[0] == a[-1] + 1  # tokens are numbered through
         elif make is SentenceOrder:
             assert a[0] == b[-1] + 1
@@ -138,7 +138,7 @@ def many(count: int = 3000) -> list[Piece]:
 def test_the_classes_are_balanced_and_no_length_tells_them_apart(make: type[NextSentence] | type[SentenceOrder]) -> None:
     pieces = many()
     samples = make(CODEC)(pieces, np.random.default_rng(0))
-    classes = np.array([sample.pair for sample in samples])
+    classes = np.array([sample.target for sample in samples])
     assert classes.mean() == pytest.approx(0.5, abs=5 * 0.5 / len(samples) ** 0.5)
     lengths = np.array([[len(part) for part in halves(sample)] for sample in samples])
     for measure in (lengths[:, 0], lengths[:, 1], lengths.sum(1)):
@@ -165,10 +165,12 @@ def test_pairs_are_cut_at_sentences_and_some_are_short(make: type[NextSentence] 
 
 def test_a_window_of_one_document_has_no_random_pairs() -> None:
     samples = NextSentence(CODEC)(split([500], content=60), np.random.default_rng(0))
-    assert {sample.pair for sample in samples} == {0}
+    assert {sample.target for sample in samples} == {0}
 
 
 def test_small_windows_have_random_pairs_too() -> None:
     pieces = split([50, 61, 72], content=99, unit=11)
-    classes = [sample.pair for seed in range(200) for sample in NextSentence(CODEC, short=0.0)(pieces, np.random.default_rng(seed))]
+    classes = [
+        sample.target for seed in range(200) for sample in NextSentence(CODEC, short=0.0)(pieces, np.random.default_rng(seed))
+    ]
     assert 0.25 < np.mean(classes) < 0.5

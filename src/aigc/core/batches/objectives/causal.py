@@ -18,7 +18,7 @@ class Causal:
     """Language modelling from left to right (Radford et al. 2018).
 
     The last token of a piece is only a label: the next piece of the document begins with it, so that every token but the
-    document's first is learned once.
+    document's first is learned once, and by its weight.
     """
 
     codec: Vocabulary
@@ -37,9 +37,12 @@ class Causal:
 
 
 def next_tokens(piece: Piece) -> Sample:
-    """A sample of L - 1 inputs, whose labels are the tokens behind them; those before `unlearned` are IGNORED."""
+    """A sample of L - 1 inputs, whose labels are the tokens behind them; those before `unlearned` and of weight 0 are IGNORED."""
     labels = piece.ids[1:]
-    if piece.unlearned > 1:
+    weights = None if piece.weights is None else piece.weights[1:]
+    if piece.unlearned > 1 or weights is not None:
         labels = labels.copy()
-        labels[: piece.unlearned - 1] = IGNORED
-    return Sample(document=piece.document, input_ids=piece.ids[:-1], labels=labels)
+        labels[: max(piece.unlearned - 1, 0)] = IGNORED
+        if weights is not None:
+            labels[weights == 0] = IGNORED
+    return Sample(document=piece.document, input_ids=piece.ids[:-1], labels=labels, weights=weights)

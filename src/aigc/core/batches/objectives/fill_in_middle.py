@@ -26,6 +26,7 @@ class FillInMiddle:
     it trains together with the other one, PRE SUF suffix MID prefix middle; `end` behind it ends the middle. The loss is on
     prefix, suffix and middle, as in the paper, so that nothing of the text goes unlearned; the paper does not leave out the
     three ids, and neither do we. Parts of a document that was cut stay as they are: their suffix would not be the end of anything.
+    So do documents of which not every token weighs the same.
 
     Raises:
         AigcError: the codec has no ids for it, or a rate is none.
@@ -53,7 +54,10 @@ class FillInMiddle:
         """One sample for each piece of two tokens or more, in their order."""
         pieces = [piece for piece in pieces if len(piece.ids) > 1]
         starts = len(self.codec.start)
-        whole = [piece.head and piece.tail and len(piece.ids) - 1 > max(starts, piece.unlearned) for piece in pieces]
+        whole = [
+            piece.head and piece.tail and piece.weights is None and len(piece.ids) - 1 > max(starts, piece.unlearned)
+            for piece in pieces
+        ]
         turned = (rng.random(len(pieces)) < self.rate) & np.array(whole, np.bool_)
         moved = iter(self._turned([pieces[number] for number in np.flatnonzero(turned)], rng))
         return [next(moved) if turn else next_tokens(piece) for piece, turn in zip(pieces, turned.tolist(), strict=True)]

@@ -28,7 +28,7 @@ class Objective(Protocol):
 
     @property
     def target_share(self) -> float:
-        """Decoder tokens per source token, rather too many than too few; 0 without a source."""
+        """Decoder tokens per source token, rather too many than too few; 0 without a source; SourceTarget's is measured."""
 
     def content(self, context: int) -> int:
         """The longest piece, in tokens, of which no sample exceeds `context` inputs, nor as many tokens of source."""

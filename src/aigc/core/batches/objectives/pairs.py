@@ -96,4 +96,4 @@ def joined(
     ahead = window.start[1] + first[1] + 1 + np.zeros(len(others), np.int64)
     zeros, _ = braid([(bounds[:-1], ahead)], np.zeros(len(others), np.int64))
     types[zeros] = 0
-    return sampled(cuts.documents, bounds, input_ids, labels, token_types=types, pairs=others)
+    return sampled(cuts.documents, bounds, input_ids, labels, token_types=types, targets=others.astype(np.float32))

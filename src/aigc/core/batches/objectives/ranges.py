@@ -69,11 +69,21 @@ def sampled(
     *,
     source: tuple[Ids, Ids] | None = None,
     token_types: Ids | None = None,
-    pairs: NDArray[np.bool_] | None = None,
+    targets: NDArray[np.float32] | None = None,
 ) -> list[Sample]:
-    """Flat arrays, cut at bounds (D + 1,), into D samples; `source` is the encoder's ids and their bounds."""
+    """Flat arrays, cut at bounds (D + 1,), into D samples.
+
+    Args:
+        documents: (D,) of the samples.
+        bounds: where the samples begin and end.
+        input_ids: (L,).
+        labels: (L,).
+        source: the encoder's ids and their bounds.
+        token_types: (L,).
+        targets: (D,) of whole samples.
+    """
     ends = bounds.tolist()
-    kinds = [None] * len(documents) if pairs is None else pairs.astype(int).tolist()
+    told = [None] * len(documents) if targets is None else targets.tolist()
     stops = ends if source is None else source[1].tolist()
     return [
         Sample(
@@ -82,7 +92,7 @@ def sampled(
             labels=labels[ends[d] : ends[d + 1]],
             source_ids=None if source is None else source[0][stops[d] : stops[d + 1]],
             token_types=None if token_types is None else token_types[ends[d] : ends[d + 1]],
-            pair=kinds[d],
+            target=told[d],
         )
         for d, document in enumerate(documents.tolist())
     ]

@@ -8,6 +8,7 @@ import numpy as np
 from aigc.core.batches.objectives.ranges import Column, after
 from aigc.core.batches.sample import IGNORED, Ids, Piece
 from aigc.core.tokens.codec import Vocabulary
+from aigc.errors import AigcError
 
 __all__ = ["Units", "Window", "lay"]
 
@@ -58,7 +59,16 @@ class Window:
 
 
 def lay(pieces: Sequence[Piece], codec: Vocabulary, *others: int) -> Window:
-    """Lay pieces behind each other; those without any text are left out."""
+    """Lay pieces behind each other; those without any text are left out.
+
+    Raises:
+        AigcError: tokens have weights, which are not laid.
+    """
+    if any(piece.weights is not None for piece in pieces):
+        raise AigcError(
+            "some tokens have a weight of their own, which only an objective that reads from left to right can mind: "
+            "this one hides or moves tokens"
+        )
     starts = len(codec.start)
     pieces = [piece for piece in pieces if len(piece.ids) > starts * piece.head + piece.tail]
     specials = np.array([*codec.start, codec.end, *others], np.int64)

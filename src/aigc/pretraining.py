@@ -1,22 +1,21 @@
-"""The sections that train into tasks: what each begins with, and which text it learns."""
+"""The pretrain section into its task: a tokenizer, a Transformer of random weights, and what it learns."""
 
 from pathlib import Path
 
 from transformers import AutoTokenizer, PreTrainedModel
 
-from aigc import console, runs
+from aigc import console
 from aigc.core.batches.objectives import table as objectives
 from aigc.core.batches.objectives.objective import Objective, decoder_start
 from aigc.core.model import checkpoints, families
-from aigc.core.model.verification import verify
 from aigc.core.tokens.report import token_report
 from aigc.core.tokens.text import TextCodec
 from aigc.core.tokens.training import train
-from aigc.core.training.corpus import texts
+from aigc.core.training.corpus import templates, texts
 from aigc.preparation import Beginning, Task
 from aigc.schema import Pretrain, Project
 
-__all__ = ["finetuning", "pretraining"]
+__all__ = ["pretraining"]
 
 SENTINELS = 100  # as T5's
 
@@ -30,35 +29,15 @@ def pretraining(project: Project) -> Task:
         tables = sorted(split.glob("train-*.parquet"))
         codec = _codec(section, tables, folder / "tokenizer")
         facts = {"objective": section.learned.name, "tokenizer": token_report(codec, texts(tables, section.document))}
-        return Beginning(_model(section, codec), codec, _objective(section, codec), facts)
+        read = templates(section.document)
+        return Beginning(_model(section, codec), codec, _objective(section, codec), read, facts=facts)
 
-    return Task("pretrain", section, begin, completion=section.document)
+    def end(_split: Path, folder: Path) -> Beginning:
+        model, codec = checkpoints.load(str(folder), kinds=("decoder", "encoder", "encoder_decoder"))
+        facts = {"objective": section.learned.name}
+        return Beginning(model, codec, _objective(section, codec), templates(section.document), facts=facts)
 
-
-def finetuning(project: Project) -> Task:
-    """A checkpoint, on whole documents or on completions after prompts.
-
-    Raises:
-        AigcError: it starts from this project's pretrained model, and there is none yet.
-    """
-    section = project.finetune
-    assert section is not None
-    start = section.start or str(runs.stage_folder(project, "pretrain") / "model")
-    instruct = section.task == "instruct"
-
-    def begin(_split: Path, _folder: Path) -> Beginning:
-        model, codec = checkpoints.load(start)
-        verify(model, context=section.context)
-        return Beginning(model, codec, objectives.build("causal", codec, section.context), {"objective": "causal"})
-
-    return Task(
-        "finetune",
-        section,
-        begin,
-        completion=section.completion if instruct else section.document,
-        prompt=section.prompt if instruct else "",
-        whole=instruct,
-    )
+    return Task("pretrain", section, begin, end)
 
 
 def _model(section: Pretrain, codec: TextCodec) -> PreTrainedModel:

@@ -1,0 +1,201 @@
+"""`aigc evaluate`: the trained model on documents that it never saw, beside the checkpoint that it began with."""
+
+import json
+import math
+import tempfile
+import time
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from aigc import console, lineage, runs
+from aigc.core.batches.stream import Stream
+from aigc.core.evaluation.classes import classification
+from aigc.core.evaluation.documents import told
+from aigc.core.evaluation.figures import Figure, figures_of
+from aigc.core.evaluation.intervals import Metric, perplexity, ratio
+from aigc.core.evaluation.preferences import Likelihoods, likelihoods, preference_metrics
+from aigc.core.evaluation.texts import text_metrics
+from aigc.core.generation.answers import Question, answers, questions
+from aigc.core.model import checkpoints, precision
+from aigc.core.model.learner import Learner
+from aigc.core.training.corpus import load_part
+from aigc.core.training.replicas import Replicas
+from aigc.core.training.validation import Predictions, validate
+from aigc.errors import AigcError
+from aigc.judging import metrics_of
+from aigc.pages import evaluation as page
+from aigc.pages.figures import cells
+from aigc.planning import MAKERS
+from aigc.preparation import Beginning, recipe_of
+from aigc.schema import Evaluate, Project
+
+__all__ = ["run"]
+
+SHOWN = 24  # samples in the page
+
+
+@dataclass
+class Said:
+    """What a model makes of the documents; of what its task does not have there is nothing."""
+
+    metrics: dict[str, Metric] = field(default_factory=dict)
+    documents: int = 0  # that the metrics are of
+    predictions: Predictions | None = None
+    likelihoods: Likelihoods | None = None
+    answers: list[str] = field(default_factory=list)
+
+
+def run(project: Project) -> None:
+    """Measure a trained model on the test split; training itself never reads that.
+
+    Raises:
+        AigcError: nothing is trained, or the split has no such part.
+    """
+    started = time.monotonic()
+    sources = lineage.sources(project, "evaluate")
+    section = project.evaluate or Evaluate()
+    project = project.model_copy(update={"evaluate": section})
+    name = lineage.trained_stage(project)
+    task = MAKERS[name](project)
+    kind = getattr(task.section, "task", "language_model")
+    split = runs.stage_folder(project, "split")
+    with runs.stage(project, "evaluate", sources) as stage, tempfile.TemporaryDirectory(prefix="aigc-evaluate-") as work:
+        end = task.end(split, runs.stage_folder(project, name) / "model")
+        start = None if name == "pretrain" else task.begin(split, Path(work))
+        recipe = recipe_of(task, end, project.seed, rows=section.batch_size)
+        stream = load_part(split, section.part, Path(work) / "tokens", end.codec, recipe)
+        documents = sum(corpus.pieces.shards.documents for corpus in stream.corpora)
+        device = checkpoints.device_of(project.device)
+        asked: list[Question] = []
+        if kind in ("instruct", "seq2seq") and section.answers:
+            asked = questions(chain.from_iterable(stream.once()), end.codec, most=section.answers)
+        found: dict[str, Said] = {}
+        for which, beginning in (("baseline", start), ("result", end)):
+            if beginning is not None:
+                console.note(f"evaluate: the {which} on {documents:,} documents")
+                learner = Learner(
+                    beginning.model.to(device),
+                    dtype=precision.choose(device, task.section.precision),
+                    sequence=beginning.sequence,
+                    preference=beginning.preference,
+                )
+                found[which] = _said(kind, learner, beginning, stream, asked, section)
+        figures = _figures(found, asked, section, project.seed)
+        report = _report(project, name, kind, figures, found, asked, documents, end)
+        stage.write_json("report.json", report)
+        (stage.folder / "report.html").write_text(page.render(report), "utf-8")
+        _write_predictions(stage.folder / "predictions.jsonl", report, found, asked)
+        stage.rows = {section.part: documents}
+    console.table(f"evaluate: the {section.part} split", *cells(report["figures"]))
+    console.closing("evaluate", time.monotonic() - started, runs.stage_folder(project, "evaluate"))
+
+
+def _said(kind: str, learner: Learner, beginning: Beginning, stream: Stream, asked: list[Question], section: Evaluate) -> Said:
+    lengths = beginning.codec.byte_lengths
+    if kind in ("classify", "regress"):
+        validation = validate(learner, stream, byte_lengths=lengths, replicas=Replicas())
+        assert validation.predictions is not None
+        seen = validation.predictions
+        return Said(metrics_of(kind, seen), len(seen.targets), predictions=seen)
+    if kind == "preference":
+        return Said(likelihoods=likelihoods(learner, stream))
+    one = told(learner, stream, byte_lengths=lengths)
+    metrics = {
+        "loss": ratio(one.nats, one.tokens),
+        "perplexity": perplexity(one.nats, one.tokens),
+        "bits_per_byte": ratio(one.nats / math.log(2), one.size),
+        "token_accuracy": ratio(one.right, one.tokens),
+    }
+    said = answers(learner.model, beginning.codec, asked, max_tokens=section.answer_tokens) if asked else []
+    return Said(metrics, len(one.documents), answers=said)
+
+
+def _figures(found: dict[str, Said], asked: list[Question], section: Evaluate, seed: int) -> list[Figure]:
+    result, baseline = found["result"], found.get("baseline")
+    if result.likelihoods is not None:
+        before = baseline.likelihoods if baseline is not None else result.likelihoods
+        assert before is not None
+        result.metrics, result.documents = preference_metrics(result.likelihoods, before), _pairs(result.likelihoods)
+        if not result.documents:
+            raise AigcError("evaluate: the split has no pairs of a chosen and a rejected completion")
+        if baseline is not None:
+            baseline.metrics = preference_metrics(before, before)
+    figures = figures_of(
+        result.metrics,
+        documents=result.documents,
+        baseline=baseline.metrics if baseline is not None else None,
+        resamples=section.resamples,
+        seed=seed,
+    )
+    if asked:
+        wanted = [question.reference for question in asked]
+        figures += figures_of(
+            text_metrics(result.answers, wanted),
+            documents=len(asked),
+            baseline=text_metrics(baseline.answers, wanted) if baseline is not None else None,
+            resamples=section.resamples,
+            seed=seed,
+        )
+    return figures
+
+
+def _pairs(of: Likelihoods) -> int:
+    return int((of[:, :, 0] == of[:, :, 0]).all(axis=1).sum())
+
+
+def _report(
+    project: Project,
+    name: str,
+    kind: str,
+    figures: list[Figure],
+    found: dict[str, Said],
+    asked: list[Question],
+    documents: int,
+    end: Beginning,
+) -> dict[str, Any]:
+    section = project.evaluate
+    assert section is not None
+    report: dict[str, Any] = {
+        "name": project.name,
+        "task": kind,
+        "split": section.part,
+        "documents": documents,
+        "model": name,
+        "baseline": "what training began with" if "baseline" in found else None,
+        "resamples": section.resamples,
+        "figures": [figure.as_json() for figure in figures],
+    }
+    classes: list[str] = end.facts.get("classes", [])
+    if kind == "classify":
+        for which, key in (("result", "classes"), ("baseline", "baseline_classes")):
+            seen = found[which].predictions if which in found else None
+            if seen is not None:
+                one = classification(seen.scores, seen.targets)
+                told_of = ("precision", "recall", "f1", "support", "confusion")
+                report[key] = {"names": classes} | {part: getattr(one, part) for part in told_of}
+    if asked:
+        before = found["baseline"].answers if "baseline" in found else [""] * len(asked)
+        report["samples"] = [
+            {"id": str(question.document), "prompt": question.prompt, "reference": question.reference, "before": old, "after": new}
+            for question, old, new in list(zip(asked, before, found["result"].answers, strict=True))[:SHOWN]
+        ]
+    return report
+
+
+def _write_predictions(path: Path, report: dict[str, Any], found: dict[str, Said], asked: list[Question]) -> None:
+    """A line for each document of which something is told as a whole, and for each answer."""
+    with path.open("w", encoding="utf-8") as file:
+        seen = found["result"].predictions
+        if seen is not None:
+            names = report.get("classes", {}).get("names")
+            for document, scores, target in zip(seen.documents.tolist(), seen.scores, seen.targets.tolist(), strict=True):
+                if names:
+                    line = {"document": document, "label": names[int(target)], "predicted": names[int(scores.argmax())]}
+                else:
+                    line = {"document": document, "label": target, "predicted": float(scores[0])}
+                print(json.dumps(line, ensure_ascii=False), file=file)
+        for question, text in zip(asked, found["result"].answers, strict=False):
+            line = {"document": question.document, "prompt": question.prompt, "reference": question.reference, "text": text}
+            print(json.dumps(line, ensure_ascii=False), file=file)

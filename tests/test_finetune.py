@@ -18,6 +18,7 @@ from transformers import (
 )
 
 from aigc import runs
+from aigc.core.tokens.text import TextCodec
 from aigc.errors import AigcError
 from aigc.schema import Project
 from aigc.stages import clean, evaluate, finetune, pretrain, split
@@ -314,3 +315,63 @@ def test_an_adapter_of_another_base_is_refused(tmp_path: Path, tabled: Path, bas
     with pytest.raises(AigcError) as caught:
         tuned(tmp_path / "other", tabled, start=str(folder / "model"))
     assert str(bases["bert"]) in str(caught.value) or "bert" in str(caught.value)
+
+
+def test_what_is_flagged_is_pushed_down_and_the_rest_is_learned(tmp_path: Path, tabled: Path, bases: dict[str, Path]) -> None:
+    """Every fourth document is planted with an insult."""
+    insult = pl.lit(" You are a zorbat quenk!")
+    text = pl.when(pl.int_range(pl.len()) % 4 == 0).then(pl.col("text") + insult).otherwise("text")
+    data = _rewritten(tabled, tmp_path / "data", "train", text=text)
+    held = _rewritten(data, tmp_path / "held", "validation", text=text)
+    found = {}
+    for name, penalise in (
+        ("plain", []),
+        ("pushed", [{"blocklist": {"words": ["zorbat quenk"]}, "by": "unlikelihood"}]),
+    ):
+        section = {"start": str(bases["gpt2"]), "document": "{text}", "penalise": penalise} | LONGER
+        project = project_of(tmp_path / name, held, **section)
+        finetune.run(project)
+        folder = runs.stage_folder(project, "finetune")
+        model, tokenizer = (kind.from_pretrained(folder / "model") for kind in (AutoModelForCausalLM, AutoTokenizer))
+        ids = tokenizer("Number 3: we saw the stone. You are a", return_tensors="pt").input_ids
+        wanted = tokenizer(" zorbat quenk", add_special_tokens=False).input_ids
+        whole = torch.cat([ids, torch.tensor([wanted])], 1)
+        model.requires_grad_(False).eval()
+        logs = model(whole).logits.log_softmax(-1)[0, ids.shape[1] - 1 : -1]
+        told = float(logs.gather(1, torch.tensor(wanted)[:, None]).sum())
+        clean = tokenizer("Number 3: we saw the stone, as on day 3. It was a stone.", return_tensors="pt").input_ids
+        found[name] = told, float(model(clean, labels=clean).loss), json.loads((folder / "report.json").read_text("utf-8"))
+    assert found["pushed"][0] < found["plain"][0] - 2.3, "ten times less likely"
+    assert found["pushed"][1] < found["plain"][1] * 1.1
+    report = found["pushed"][2]
+    [penalty] = report["penalties"]["penalties"]
+    assert penalty["rule"] == "blocklist" and penalty["by"] == "unlikelihood" and penalty["documents"] > 20
+    assert report["validation_losses"][-1]["pushed_down"] < report["validation_losses"][0]["pushed_down"]
+    assert {"before", "after"} == set(report["probes"]) and "toxicity" in report["probes"]["after"]
+    assert "penalties" not in found["plain"][2] and "probes" not in found["plain"][2]
+
+
+def test_a_control_token_stands_before_each_document(tmp_path: Path, tabled: Path, bases: dict[str, Path]) -> None:
+    control = {"by": {"blocklist": {"words": ["stone"]}}}
+    section = {"start": str(bases["gpt2"]), "document": "{text}", "control": control}
+    folder, report = tuned(tmp_path, tabled, **section)
+    assert report["control"]["unsafe"] > 10 < report["control"]["safe"]
+    tokenizer = AutoTokenizer.from_pretrained(folder / "model")
+    assert len(tokenizer("<|safe|>", add_special_tokens=False).input_ids) == 1
+    assert TextCodec(tokenizer).prefix == "<|safe|>"
+
+
+def test_new_tokens_are_learned_with_adapters_too(tmp_path: Path, tabled: Path, bases: dict[str, Path]) -> None:
+    section = {
+        "start": str(bases["gpt2"]),
+        "document": "{text}",
+        "vocabulary": {"extend": 20, "least": 5},
+        "lora": True,
+        "merge": True,
+    }
+    folder, report = tuned(tmp_path, tabled, **section)
+    told = report["vocabulary"]
+    assert 0 < told["added"] <= 20 and told["bytes_per_token"] > told["bytes_per_token_before"]
+    model, tokenizer = (kind.from_pretrained(folder / "model") for kind in (AutoModelForCausalLM, AutoTokenizer))
+    assert model.config.vocab_size == len(tokenizer) and losses(report)[-1] < losses(report)[0]
+    assert (folder / "model" / "README.md").read_text("utf-8").startswith("---\n")

@@ -1,8 +1,9 @@
 """The finetune section into its task: a checkpoint, what is read of the documents, and what is learned of that."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from aigc.core.batches.objectives.sequences import Sequences
 from aigc.core.batches.objectives.source_target import SourceTarget
 from aigc.core.model import adapters, checkpoints, vocabulary
 from aigc.core.model.checkpoints import Head
+from aigc.core.model.families import Kind
 from aigc.core.model.preference import Preference
 from aigc.core.model.sequences import Classes, SequenceLoss, Values
 from aigc.core.model.verification import verify
@@ -26,17 +28,19 @@ from aigc.core.rules.control import Control, ControlTally, controlled
 from aigc.core.rules.flags import Condition
 from aigc.core.rules.penalties import Penalty, Tally, penalised
 from aigc.core.tokens.chat import Chat, chat_of
-from aigc.core.tokens.text import TextCodec
+from aigc.core.tokens.text import PREFIX, TextCodec
 from aigc.core.training.corpus import texts
-from aigc.core.training.formats import Asked, Format, format_of
+from aigc.core.training.formats import Format, format_of
 from aigc.core.training.labels import classes_of
+from aigc.core.training.rows import Asked
 from aigc.preparation import Beginning, Task
 from aigc.schema import Finetune, Project
 from aigc.schema.objectives import default_objective
 
 __all__ = ["finetuning"]
 
-KINDS = {  # of checkpoints that a task can adapt; any kind where it is not named
+MEASURED = 2000  # documents that bytes per token are measured on
+KINDS: Mapping[str, Sequence[Kind]] = {  # of checkpoints that a task can adapt; any kind where it is not named
     "instruct": ("decoder",),
     "classify": ("encoder", "decoder"),
     "regress": ("encoder", "decoder"),
@@ -44,7 +48,7 @@ KINDS = {  # of checkpoints that a task can adapt; any kind where it is not name
     "preference": ("decoder",),
     "infill": ("decoder",),
 }
-ANY = ("decoder", "encoder", "encoder_decoder")
+ANY: Sequence[Kind] = ("decoder", "encoder", "encoder_decoder")
 OBJECTIVES: dict[str, Callable[[TextCodec, int], Objective]] = {  # what a task makes of documents
     "instruct": lambda codec, _: Causal(codec),
     "classify": lambda codec, _: Sequences(codec),
@@ -97,12 +101,15 @@ def _extended(section: Finetune, model: PreTrainedModel, codec: TextCodec, table
     if section.vocabulary is not None:
         wanted = section.vocabulary
         words = vocabulary.missing_words(codec, texts(tables, section.document or "{text}"), most=wanted.extend, least=wanted.least)
+        some = list(islice(texts(tables, section.document or "{text}"), MEASURED))
+        before = vocabulary.bytes_per_token(codec, some)
         codec = vocabulary.extend(model, codec, words)
-        facts["added_tokens"] = len(words)
+        after = vocabulary.bytes_per_token(codec, some)
+        facts["vocabulary"] = {"added": len(words), "bytes_per_token_before": before, "bytes_per_token": after}
         console.note(f"finetune: {len(words):,} tokens added, such as {' '.join(words[:8])}")
     if section.control is not None:
         codec = vocabulary.extend(model, codec, [section.control.safe, section.control.unsafe])
-        model.config.aigc_control = {"safe": section.control.safe, "unsafe": section.control.unsafe}
+        codec.tokenizer.init_kwargs[PREFIX] = section.control.safe
     if section.task == "infill" and codec.infill is None:
         codec = vocabulary.with_infill(model, codec)
     return codec, facts

@@ -56,7 +56,8 @@ class Judge:
             return values_of({name: found[name] for name in TOLD[self.task]}, len(validation.predictions.targets))
         if not self.asked:
             return {}
-        said = answers(self.work.learner.model, self.work.codec, self.asked, max_tokens=self.tokens)
+        learner = self.work.learner
+        said = answers(learner.model, self.work.codec, self.asked, max_tokens=self.tokens, dtype=learner.dtype)
         self.samples = [
             {"prompt": question.prompt, "text": text, "reference": question.reference}
             for question, text in zip(self.asked[:SHOWN], said, strict=False)

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from aigc import console, runs, signals
+from aigc.card import CardFacts, write_card
 from aigc.core.model import checkpoints
 from aigc.core.training.fit import Progress, Run, fit
 from aigc.core.training.replicas import Replicas, joined
@@ -26,7 +27,7 @@ from aigc.preparation import FOUND, Prepared, Task, prepare
 from aigc.probing import Ask, probing
 from aigc.schema import Finetune, Project
 
-__all__ = ["train_stage"]
+__all__ = ["card_facts", "train_stage"]
 
 SHOWN = {  # in the table at the end
     "loss": "loss",
@@ -96,6 +97,8 @@ def train_stage(
                 f"stopped after step {seen} of {work.settings.steps}; run the same command again to go on from there",
                 stop.signal_number or 2,
             )
+        if work.settings.best or work.settings.patience is not None:
+            report.facts["result_step"] = min(report.validations[1:], key=lambda one: one[1].choice)[0]
         if ask is not None:
             report.facts["probes"] = _probe(ask, work, stage.folder, "after")
         checkpoints.save_shared(
@@ -103,6 +106,8 @@ def train_stage(
         )
         if replicas.first:
             _write(project.name, task.name, stage, report, device)
+            for warning in write_card(stage.folder / "model", card_facts(project, task.name, report.as_json())):
+                console.warn(f"{task.name}: {warning}")
     if replicas.first:
         _close(task.name, report)
         console.closing(task.name, time.monotonic() - started, runs.stage_folder(project, task.name))
@@ -211,6 +216,17 @@ def _probe(ask: Ask, work: Prepared, folder: Path, when: str) -> dict[str, Any]:
         found[when] = ask(work.learner.model, work.codec, prefix)
         path.write_text(json.dumps(found, ensure_ascii=False), "utf-8")
     return found
+
+
+def card_facts(project: Project, name: str, report: dict[str, Any], test: dict[str, Any] | None = None) -> CardFacts:
+    """What the model card of a stage is made of.
+
+    Args:
+        report: the stage's.
+        test: that of `aigc evaluate`.
+    """
+    section = getattr(project, name).model_dump(mode="json")
+    return CardFacts(runs.root(project), name, project.seed, section, report, report.get("start"), test)
 
 
 def _keep(folder: Path, written: Sequence[Mapping[str, str]], step: int) -> None:

@@ -27,7 +27,7 @@ from aigc.schema import Finetune, Training
 __all__ = ["FOUND", "Beginning", "Prepared", "Task", "parameters_of", "prepare", "recipe_of"]
 
 FOUND = "found.json"  # in an unfinished folder: what was counted while documents were read
-PAYS = 300.0  # seconds of training from which on compiling, which takes up to a minute, is worth it
+PAYS = 50.0  # seconds of training for each layer from which on compiling, which takes up to ten for each, is worth it
 FLOPS = 2e11  # a second, of two CPU cores: a figure for the decision above only, so that it is the same on every run
 
 
@@ -112,7 +112,7 @@ def prepare(
         * settings.accumulate
     )
     dtype = precision.choose(device, section.precision)
-    compiled = _compiled(section, flops, device)
+    compiled = _compiled(section, flops / layers_of(model), device)
     learner = Learner(
         model,
         dtype=dtype,
@@ -132,6 +132,12 @@ def prepare(
         "processes": processes,
     }
     return Prepared(learner, data, settings, beginning.codec, facts | beginning.facts | found, beginning)
+
+
+def layers_of(model: PreTrainedModel) -> int:
+    """Transformer blocks, of both halves where there are two."""
+    halves = 2 if model.config.is_encoder_decoder else 1
+    return halves * int(model.config.num_hidden_layers)
 
 
 def recipe_of(task: Task, beginning: Beginning, seed: int, rows: int | None = None) -> Recipe:
@@ -185,6 +191,9 @@ def _limit(name: str, section: Training, data: TrainingData) -> None:
 
 
 def _compiled(section: Training, flops: float, device: torch.device) -> bool:
+    """Args:
+    flops: of the whole run, for each layer.
+    """
     able = device.type == "cuda" or any(map(shutil.which, ("c++", "g++", "clang++")))
     if section.compile is True and not able:
         raise AigcError("compile: torch needs a C++ compiler (g++) for it on the CPU, and there is none")

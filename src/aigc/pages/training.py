@@ -7,6 +7,7 @@ from typing import Any
 
 from aigc.pages.charts import Point
 from aigc.pages.curves import curves_of, finite, panels
+from aigc.pages.ethics import flagged, probed
 from aigc.pages.page import (
     Html,
     Section,
@@ -62,6 +63,7 @@ _ACCOUNTS = {
     "cut": ("cut", "documents longer than the context, learned in pieces"),
     "truncated": ("truncated", "documents whose tail is not learned"),
     "dropped": ("dropped", "documents of which nothing is learned"),
+    "empty": ("empty", "documents without a completion"),
     "rows": ("rows", "of the context's length"),
     "bins": ("batches", "in an epoch"),
 }
@@ -92,6 +94,8 @@ def render(report: Mapping[str, Any], metrics: Lines, samples: Lines = ()) -> st
         ),
         Section("samples", "Samples", _samples(samples), "What the model wrote on the way, oldest first."),
         Section("validation", "Validation", _validation(held)),
+        Section("penalties", "Penalties", flagged(report), "What was flagged in the documents, and how it is learned."),
+        Section("probes", "Toxicity and fairness", probed(report), "On a fixed set of prompts and pairs of sentences."),
         Section("data", "Data", _accounting(report), "What became of the documents on their way into batches."),
         Section("tokenizer", "Tokenizer", _tokenizer(report), "On the training split. More bytes in a token: shorter sequences."),
     ]

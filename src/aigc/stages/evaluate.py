@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc import console, lineage, runs
+from aigc.card import model_card
 from aigc.core.batches.stream import Stream
 from aigc.core.evaluation.classes import classification
 from aigc.core.evaluation.documents import told
@@ -25,6 +26,7 @@ from aigc.core.training.replicas import Replicas
 from aigc.core.training.validation import Predictions, validate
 from aigc.errors import AigcError
 from aigc.judging import metrics_of
+from aigc.learning import card_facts
 from aigc.pages import evaluation as page
 from aigc.pages.figures import cells
 from aigc.planning import MAKERS
@@ -87,6 +89,9 @@ def run(project: Project) -> None:
         stage.write_json("report.json", report)
         (stage.folder / "report.html").write_text(page.render(report), "utf-8")
         _write_predictions(stage.folder / "predictions.jsonl", report, found, asked)
+        trained = json.loads((runs.stage_folder(project, name) / "report.json").read_text("utf-8"))
+        card, _ = model_card(runs.stage_folder(project, name) / "model", card_facts(project, name, trained, report))
+        (stage.folder / "README.md").write_text(card, "utf-8")  # the model's, with these figures; what is finished stays as it is
         stage.rows = {section.part: documents}
     console.table(f"evaluate: the {section.part} split", *cells(report["figures"]))
     console.closing("evaluate", time.monotonic() - started, runs.stage_folder(project, "evaluate"))
@@ -108,7 +113,9 @@ def _said(kind: str, learner: Learner, beginning: Beginning, stream: Stream, ask
         "bits_per_byte": ratio(one.nats / math.log(2), one.size),
         "token_accuracy": ratio(one.right, one.tokens),
     }
-    said = answers(learner.model, beginning.codec, asked, max_tokens=section.answer_tokens) if asked else []
+    said: list[str] = []
+    if asked:
+        said = answers(learner.model, beginning.codec, asked, max_tokens=section.answer_tokens, dtype=learner.dtype)
     return Said(metrics, len(one.documents), answers=said)
 
 

@@ -107,7 +107,7 @@ def _requests(
         counts["prompts"] += 1
         ids: list[int] = []
         if isinstance(prompt, Prompt):
-            ids = [*codec.start, *codec.encode([prompt.text])[0]] or [codec.end]
+            ids = [*codec.start, *codec.encode([codec.prefix + prompt.text])[0]] or [codec.end]
             if room_for(model, len(ids)) < 1:
                 prompt = BadPrompt(prompt.id, "prompt", f"{len(ids)} tokens leave no room in the model's context")
         if isinstance(prompt, BadPrompt):

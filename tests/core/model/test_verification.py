@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from flats import NAMES, model_of
+from flats import CLASSIFIERS, NAMES, model_of
 from transformers import AutoModelForCausalLM, MistralConfig, Qwen2Config, Qwen3Config
 
 from aigc.core.model import precision
@@ -20,7 +20,7 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "bert+pairs"])
+@pytest.mark.parametrize("name", [*(name for name in NAMES if name != "bert+pairs"), *CLASSIFIERS])
 def test_families_agree_with_their_own_forward(name: str) -> None:
     model = model_of(name, sharpen=4.0).train()
     verify(model, context=48)
@@ -31,6 +31,15 @@ def test_families_agree_with_their_own_forward(name: str) -> None:
 def test_other_decoders_agree_with_their_own_forward(config: type) -> None:
     torch.manual_seed(0)
     verify(AutoModelForCausalLM.from_config(config(**SMALL)), context=64)
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_classifier_that_reads_elsewhere_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of(name, sharpen=4.0)
+    read = model.classifier if name == "bert+classes" else model.score
+    monkeypatch.setattr("aigc.core.model.verification.sequence_scores", lambda _model, hidden, _batch: read(hidden[:3]))
+    with pytest.raises(AigcError, match="logits are"):
+        verify(model, context=48)
 
 
 def test_a_model_that_scales_its_logits_is_refused() -> None:

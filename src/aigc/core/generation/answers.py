@@ -47,11 +47,23 @@ def questions(samples: Iterable[Sample], codec: TextCodec, *, most: int) -> list
     return found
 
 
-def answers(model: PreTrainedModel, codec: TextCodec, asked: Sequence[Question], *, max_tokens: int) -> list[str]:
-    """The likeliest continuation of each prompt, token by token. Mode and attention of the model are left as they were."""
+def answers(
+    model: PreTrainedModel,
+    codec: TextCodec,
+    asked: Sequence[Question],
+    *,
+    max_tokens: int,
+    dtype: torch.dtype | None = None,
+) -> list[str]:
+    """The likeliest continuation of each prompt, token by token. Mode and attention of the model are left as they were.
+
+    Args:
+        dtype: of autocast; None for none.
+    """
     training = model.training
     model.eval()
-    with unpacked(model), torch.inference_mode():
+    device = next(model.parameters()).device.type
+    with unpacked(model), torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype is not None):
         order = sorted(range(len(asked)), key=lambda i: len(asked[i].prompt_ids))  # of about one length together
         found = [""] * len(asked)
         for first in range(0, len(order), AT_ONCE):

@@ -2,6 +2,7 @@
 
 import io
 import json
+import struct
 from collections.abc import Collection
 from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ __all__ = ["Head", "codec_of", "context_of", "device_of", "load", "save", "save_
 DECODERS: tuple[Kind, ...] = ("decoder",)
 HEAD = "head.json"  # beside adapters: the classes that the head tells which lies with them
 TELLS = "ForSequenceClassification"
+FAULTS = (OSError, ValueError, RuntimeError, LookupError, ImportError, SafetensorError, struct.error)  # of files of others
 
 transformers.utils.logging.disable_progress_bar()
 transformers.utils.logging.set_verbosity_error()  # it warns of packed batches, which have no attention mask on purpose
@@ -99,9 +101,8 @@ def load(
         config = AutoConfig.from_pretrained(**where, trust_remote_code=False)
         kind, make = _class_of(config)
         if kind not in kinds:
-            raise AigcError(
-                f"{start}: a {config.model_type} model of the kind {kind.replace('_', '-')}, and this needs a {' or '.join(kinds).replace('_', '-')}"
-            )
+            wanted = " or ".join(kinds).replace("_", "-")
+            raise AigcError(f"{start}: a {config.model_type} model of the kind {kind.replace('_', '-')}, and this needs a {wanted}")
         codec = codec_of(start)
         told = _labels(config)
         if head is not None:
@@ -120,7 +121,7 @@ def load(
                 output_loading_info=True,
                 ignore_mismatched_sizes=head is not None,
             )
-    except (OSError, ValueError, RuntimeError, LookupError, ImportError, SafetensorError) as error:
+    except FAULTS as error:
         raise AigcError(why_not(start, Path(source).exists(), error)) from error
     _settle(start, model, info, new=head is not None and told != head.labels)
     model.name_or_path = str(Path(source).resolve()) if Path(source).exists() else source
@@ -179,7 +180,7 @@ def codec_of(start: str) -> TextCodec:
     where = place_of(start, source)
     try:
         codec = TextCodec(AutoTokenizer.from_pretrained(**where, trust_remote_code=False))
-    except (OSError, ValueError, RuntimeError, LookupError, ImportError) as error:
+    except FAULTS as error:
         raise AigcError(why_not(start, folder.exists(), error)) from error
     if codec.encode(["a"]) == [[]]:
         raise AigcError(f"{start}: the checkpoint has no tokenizer files")

@@ -34,7 +34,8 @@ class Lean(LoraLinear):
             return done
         kind = x.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else base.weight.dtype
-        low, high = self.lora_A[name].weight, self.lora_B[name].weight
+        low: torch.Tensor = self.lora_A[name].weight  # type: ignore[assignment]  # (R, I)
+        high: torch.Tensor = self.lora_B[name].weight  # type: ignore[assignment]  # (O, R)
         turned = isinstance(base, Conv1D)
         if torch.compiler.is_compiling():  # which sees to the memory itself, and warns of functions with a gradient of their own
             plain = base(x)
@@ -70,7 +71,8 @@ class _Product(torch.autograd.Function):
         h_NR = x_NI @ low.to(dtype).T
         y_NO = x_NI @ w_IO if bias is None else torch.addmm(bias.to(dtype), x_NI, w_IO)
         y_NO.addmm_(h_NR, high.to(dtype).T, alpha=scaling)
-        ctx.save_for_backward(x_NI, h_NR, weight if ctx.needs_input_grad[0] else None, low, high)
+        ctx.save_for_backward(x_NI, h_NR, *((weight, low) if ctx.needs_input_grad[0] else (None, None)), high)
+        ctx.kinds = low.dtype, high.dtype
         ctx.scaling, ctx.turned, ctx.shape, ctx.dtype = scaling, turned, x.shape, x.dtype
         return y_NO.view(*x.shape[:-1], y_NO.shape[-1])
 
@@ -84,7 +86,7 @@ class _Product(torch.autograd.Function):
             w_OI = (weight.T if ctx.turned else weight).to(g_NO.dtype)
             for_x = (g_NO @ w_OI).addmm_(g_NR, low.to(g_NO.dtype)).view(ctx.shape).to(ctx.dtype)
         if ctx.needs_input_grad[3]:
-            for_low = (g_NR.T @ x_NI).to(low.dtype)
+            for_low = (g_NR.T @ x_NI).to(ctx.kinds[0])
         if ctx.needs_input_grad[4]:
-            for_high = (g_NO.T @ h_NR).mul_(ctx.scaling).to(high.dtype)
+            for_high = (g_NO.T @ h_NR).mul_(ctx.scaling).to(ctx.kinds[1])
         return for_x, None, None, for_low, for_high, None, None, None

@@ -29,7 +29,7 @@ _DENSE = (
     "\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"
 )
 _IS_DENSE = re.compile(f"[{_DENSE}]")
-_WORDS = f"[{_DENSE}]+|[\\p{{L}}\\p{{M}}&&[^{_DENSE}]]+"
+_WORDS = f"[{_DENSE}]+| ?[\\p{{L}}\\p{{M}}&&[^{_DENSE}]]+"
 
 
 def extend(model: PreTrainedModel, codec: TextCodec, words: Sequence[str]) -> TextCodec:
@@ -45,7 +45,9 @@ def extend(model: PreTrainedModel, codec: TextCodec, words: Sequence[str]) -> Te
         AigcError: the tokenizer is none of the tokenizers library, or puts spaces behind new tokens.
     """
     forms = _Forms(codec)
-    return _extended(model, codec, [forms.of(word) for word in dict.fromkeys(words)])
+    now = codec.encode([forms.spaced(word) for word in words])
+    new = [word for word, ids in zip(words, now, strict=True) if len(ids) != 1 or ids == [codec.unknown]]
+    return _extended(model, codec, [forms.of(word) for word in dict.fromkeys(new)])
 
 
 def with_infill(model: PreTrainedModel, codec: TextCodec) -> TextCodec:
@@ -67,10 +69,14 @@ def missing_words(codec: TextCodec, texts: Iterable[str], *, most: int, least: i
         least: how often one must occur.
     """
     counts = word_counts(texts, pre_tokenizers.Split(Regex(_WORDS), behavior="removed", invert=True))
-    dense = {word: count for word, count in counts.items() if _IS_DENSE.match(word)}
-    found = {word: count for word, count in counts.items() if word not in dense} | _units(dense, room=4 * most, least=least)
-    found = {unit: count for unit, count in found.items() if count >= least}
     forms = _Forms(codec)
+    dense = {word: count for word, count in counts.items() if _IS_DENSE.match(word)}
+    found = _units(dense, room=4 * most, least=least)
+    for word, count in counts.items():
+        unit = word.strip(" ")
+        if word not in dense and word in (forms.spaced(unit), f" {unit}"):  # without the space it is cut as before
+            found[unit] = found.get(unit, 0) + count
+    found = {unit: count for unit, count in found.items() if count >= least}
     now = codec.encode([forms.spaced(unit) for unit in found])
     saved = {unit: len(ids) - forms.tokens(unit) for unit, ids in zip(found, now, strict=True)}
     lost = {unit for unit, ids in zip(found, now, strict=True) if codec.unknown is not None and codec.unknown in ids}
@@ -104,7 +110,7 @@ class _Forms:
 
     def spaced(self, word: str) -> str:
         """As it stands in a text."""
-        return f" {word}" if self._space and not _IS_DENSE.search(word) else word
+        return f" {word}" if self._space and word.isalpha() and not _IS_DENSE.search(word) else word
 
     def tokens(self, word: str) -> int:
         """How many there will be of the word as it stands in a text."""
@@ -141,7 +147,7 @@ def _extended(model: PreTrainedModel, codec: TextCodec, tokens: Sequence[AddedTo
             f"the tokenizer of {codec.tokenizer.name_or_path!r} is none of the tokenizers library: it takes no new tokens"
         )
     cut = codec.encode([token.content for token in tokens])
-    new = {token.content: (token, ids) for token, ids in zip(tokens, cut, strict=True) if len(ids) != 1 or ids == [codec.unknown]}
+    new = {token.content: (token, ids) for token, ids in zip(tokens, cut, strict=True)}
     tokenizer = copy.deepcopy(codec.tokenizer)
     for special in (False, True):
         if group := [token for token, _ in new.values() if token.special == special]:

@@ -16,7 +16,9 @@ from aigc.core.tokens.literal import literal
 from aigc.core.tokens.specials import END_OF_TEXT, INFILL
 from aigc.errors import AigcError
 
-__all__ = ["END_OF_TEXT", "TextCodec"]
+__all__ = ["END_OF_TEXT", "PREFIX", "TextCodec"]
+
+PREFIX = "aigc_prefix"  # in tokenizer_config.json
 
 _SENTINEL = re.compile(r"<extra_id_(\d+)>")
 _INFILL = [
@@ -53,6 +55,11 @@ class TextCodec:
     @cached_property
     def _vocabulary(self) -> int:
         return max(len(self.tokenizer), 1 + max(self.tokenizer.get_vocab().values(), default=-1))
+
+    @property
+    def prefix(self) -> str:
+        """What a text begins with that the model is to continue: the token of safe documents, where it was trained with one."""
+        return str(self.tokenizer.init_kwargs.get(PREFIX, ""))
 
     @cached_property
     def sentinels(self) -> list[int]:

@@ -207,6 +207,8 @@ def _sharded_state(training: Training) -> dict[str, Any]:
 
     trained = StateDictOptions(ignore_frozen_params=True)
     model, optimiser = get_state_dict(training.learner, training.optimiser, options=trained)
+    frozen = {name for name, one in training.learner.named_parameters(remove_duplicate=False) if not one.requires_grad}
+    model = {name: tensor for name, tensor in model.items() if name not in frozen}  # torch leaves one that is tied
     average = {} if training.average is None else training.average.weights
     return {"model": model, "optimiser": optimiser, "average": average}
 

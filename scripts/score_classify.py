@@ -48,7 +48,8 @@ def main() -> None:
         if best is None or scores["validation"] > best[1]["validation"]:
             best = strength, scores
     assert best is not None
-    print(f"TF-IDF + logistic regression (C={best[0]:g}): macro-F1 validation {best[1]['validation']:.4f}, test {best[1]['test']:.4f}")
+    strength, scores = best
+    print(f"TF-IDF + logistic regression, C={strength:g}: macro-F1 {scores['test']:.4f} (validation {scores['validation']:.4f})")
     report = json.loads((given.run / "evaluate" / "report.json").read_text("utf-8"))
     print(f"aigc: {json.dumps(report['figures'], ensure_ascii=False)}")
 

@@ -6,6 +6,7 @@ import pytest
 
 from command import Aigc
 from projects import split_once
+from tuning import bases_in, tabled_in
 
 
 @pytest.fixture
@@ -18,3 +19,15 @@ def aigc(tmp_path: Path) -> Aigc:
 def split_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run folders with clean and split, for `projects.tiny_project`."""
     return split_once(tmp_path_factory.mktemp("split"))
+
+
+@pytest.fixture(scope="session")
+def bases(tmp_path_factory: pytest.TempPathFactory, split_runs: Path) -> dict[str, Path]:
+    """Checkpoints to finetune, by family."""
+    return bases_in(tmp_path_factory.mktemp("bases"), split_runs)
+
+
+@pytest.fixture(scope="session")
+def tabled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run folders of documents with labels, chats and pairs, for `tuning.project_of`."""
+    return tabled_in(tmp_path_factory.mktemp("tabled"))

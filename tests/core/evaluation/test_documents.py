@@ -1,4 +1,4 @@
-"""How well documents are told, one by one, sums up to what validation finds of all of them; and pairs to how often they are right."""
+"""How well documents are told, one by one, sums up to what validation finds; and of pairs, how often they are right."""
 
 import math
 import sys
@@ -17,7 +17,7 @@ from aigc.core.training.validation import validate
 from conftest import MakeModel
 
 sys.path.append(str(Path(__file__).parents[1] / "training"))
-from made import pairs_of, stream_of, weighed  # noqa: E402
+from made import pairs_of, stream_of, weighed
 
 LENGTHS = [(1, 9), (3, 20), (1, 4), (2, 30), (5, 5)]
 

@@ -13,7 +13,7 @@ import torch
 from aigc import proof
 from aigc.errors import AigcError
 from aigc.schema import Project
-from aigc.stages import pretrain
+from aigc.stages import finetune, pretrain
 from projects import SMALL, tiny_project
 
 LONG = SMALL | {"steps": 50, "model": {"layers": 1, "width": 16, "heads": 2, "dropout": 0.1}}
@@ -68,3 +68,16 @@ def test_without_a_split_there_is_nothing_to_prove(tmp_path: Path) -> None:
     )
     with pytest.raises(AigcError, match="there is no finished split stage"):
         pretrain.run(project, verify_resume=True)
+
+
+def test_finetuning_with_adapters_goes_on_to_the_same_bytes(
+    tmp_path: Path, split_runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The proof's own run folders have no pretrained model: it starts from the project's."""
+    adapted = {"lora": {"rank": 2, "dropout": 0.1}, "steps": 10, "batch_size": 2, "context": 64}
+    project = tiny_project(tmp_path, split_runs, pretrain=SMALL, finetune=adapted)
+    pretrain.run(project)
+    finetune.run(project, verify_resume=True)
+    said = capsys.readouterr().err
+    assert "finetune: 7 steps at once and 7 steps with a kill behind step 5 end in the same bytes (model.safetensors " in said
+    assert not (tmp_path / "runs" / "p" / "finetune").exists()

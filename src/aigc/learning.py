@@ -158,8 +158,10 @@ def _prepared(project: Project, task: Task, folder: Path, replicas: Replicas, de
 def _introduce(name: str, report: TrainingReport, device: torch.device, *, resumed: bool) -> None:
     one, facts = report.data.accounting, report.facts
     how = f"{facts['precision']}{', compiled' if facts['compiled'] else ''}"
+    trained = facts["trained_parameters"]
+    part = "" if trained == facts["parameters"] else f", {trained:,} of them trained,"
     console.note(
-        f"{name}: {facts['parameters']:,} parameters on {device} ({how}), "
+        f"{name}: {facts['parameters']:,} parameters{part} on {device} ({how}), "
         f"{report.steps:,} steps of {report.data.training.places:,} tokens; {one.documents:,} documents, {one.tokens:,} tokens, "
         f"{one.padding:.1%} padding, {one.label_share:.0%} of what is read is learned"
     )
@@ -266,6 +268,9 @@ def _close(name: str, report: TrainingReport) -> None:
     columns = [key for key in SHOWN if any(_shown(value).get(key) is not None for _, value in report.validations)]
     lines = [(step, *(_cell(_shown(value).get(key)) for key in columns)) for step, value in report.validations]
     console.table(f"{name}: validation", ["step", *(SHOWN[key] for key in columns)], lines)
+    first, *later = [value.choice for _, value in report.validations]
+    if name == "finetune" and later and min(later) > first:
+        console.warn("finetune: the checkpoint that it began with tells the validation split better; lower learning_rate")
     if report.ended:
         console.note(f"{name}: stopped early, {report.ended}; the best weights are the result")
 

@@ -109,11 +109,15 @@ def _sizes(task: Task, work: Prepared, scale: float) -> list[tuple[str, str]]:
     model = work.learner.model
     lengths = pl.Series([int(n) for corpus in work.data.training.corpora for n in corpus.pieces.shards.lengths])
     low, middle, high = (int(lengths.quantile(q) or 0) for q in (0.1, 0.5, 0.9))
-    memory: Memory = memory_of(model, places=work.data.training.places, checkpointing=section.gradient_checkpointing)
+    memory: Memory = memory_of(
+        model, places=max(work.data.training.places, work.data.training.source_places), checkpointing=section.gradient_checkpointing
+    )
     compiled = ", compiled" if work.facts["compiled"] else ""
     about = "" if scale == 1 else "about "
+    whole, trained = work.facts["parameters"], work.facts["trained_parameters"]
+    part = "" if trained == whole else f" ({trained:,} trained)"
     return [
-        ("model", f"{work.facts['family']}, {work.facts['parameters']:,} parameters, {work.facts['precision']}{compiled}"),
+        ("model", f"{work.facts['family']}, {whole:,} parameters{part}, {work.facts['precision']}{compiled}"),
         ("memory", f"about {memory.total / 1e9:.1f} GB: {memory}"),
         ("documents", f"{about}{round(one.documents * scale):,} of {low:,} / {middle:,} / {high:,} tokens (10 / 50 / 90 %)"),
         ("tokens", f"{about}{round(one.tokens * scale):,}, of which {one.label_share:.0%} are learned; padding {one.padding:.1%}"),

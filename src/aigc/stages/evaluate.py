@@ -12,6 +12,7 @@ from typing import Any
 from aigc import console, lineage, runs
 from aigc.card import model_card
 from aigc.core.batches.stream import Stream
+from aigc.core.documents.tables import read_tables
 from aigc.core.evaluation.classes import classification
 from aigc.core.evaluation.documents import told
 from aigc.core.evaluation.figures import Figure, figures_of
@@ -85,10 +86,11 @@ def run(project: Project) -> None:
                 )
                 found[which] = _said(kind, learner, beginning, stream, asked, section)
         figures = _figures(found, asked, section, project.seed)
-        report = _report(project, name, kind, figures, found, asked, documents, end)
+        ids = _ids(split, section.part, stream)
+        report = _report(project, name, kind, figures, found, asked, ids, end)
         stage.write_json("report.json", report)
         (stage.folder / "report.html").write_text(page.render(report), "utf-8")
-        _write_predictions(stage.folder / "predictions.jsonl", report, found, asked)
+        _write_predictions(stage.folder / "predictions.jsonl", report, found, asked, ids)
         trained = json.loads((runs.stage_folder(project, name) / "report.json").read_text("utf-8"))
         card, _ = model_card(runs.stage_folder(project, name) / "model", card_facts(project, name, trained, report))
         (stage.folder / "README.md").write_text(card, "utf-8")  # the model's, with these figures; what is finished stays as it is
@@ -159,7 +161,7 @@ def _report(
     figures: list[Figure],
     found: dict[str, Said],
     asked: list[Question],
-    documents: int,
+    ids: list[str],
     end: Beginning,
 ) -> dict[str, Any]:
     section = project.evaluate
@@ -168,7 +170,7 @@ def _report(
         "name": project.name,
         "task": kind,
         "split": section.part,
-        "documents": documents,
+        "documents": len(ids),
         "model": name,
         "baseline": "what training began with" if "baseline" in found else None,
         "resamples": section.resamples,
@@ -185,13 +187,19 @@ def _report(
     if asked:
         before = found["baseline"].answers if "baseline" in found else [""] * len(asked)
         report["samples"] = [
-            {"id": str(question.document), "prompt": question.prompt, "reference": question.reference, "before": old, "after": new}
+            {"id": ids[question.document], "prompt": question.prompt, "reference": question.reference, "before": old, "after": new}
             for question, old, new in list(zip(asked, before, found["result"].answers, strict=True))[:SHOWN]
         ]
     return report
 
 
-def _write_predictions(path: Path, report: dict[str, Any], found: dict[str, Said], asked: list[Question]) -> None:
+def _ids(split: Path, part: str, stream: Stream) -> list[str]:
+    """The id of each document of a stream."""
+    known = [name for frame in read_tables(sorted(split.glob(f"{part}-*.parquet")), ["id"]) for name in frame["id"]]
+    return [known[row] for corpus in stream.corpora for row in corpus.pieces.shards.rows.tolist()]
+
+
+def _write_predictions(path: Path, report: dict[str, Any], found: dict[str, Said], asked: list[Question], ids: list[str]) -> None:
     """A line for each document of which something is told as a whole, and for each answer."""
     with path.open("w", encoding="utf-8") as file:
         seen = found["result"].predictions
@@ -199,10 +207,10 @@ def _write_predictions(path: Path, report: dict[str, Any], found: dict[str, Said
             names = report.get("classes", {}).get("names")
             for document, scores, target in zip(seen.documents.tolist(), seen.scores, seen.targets.tolist(), strict=True):
                 if names:
-                    line = {"document": document, "label": names[int(target)], "predicted": names[int(scores.argmax())]}
+                    line = {"id": ids[document], "label": names[int(target)], "predicted": names[int(scores.argmax())]}
                 else:
-                    line = {"document": document, "label": target, "predicted": float(scores[0])}
+                    line = {"id": ids[document], "label": target, "predicted": float(scores[0])}
                 print(json.dumps(line, ensure_ascii=False), file=file)
         for question, text in zip(asked, found["result"].answers, strict=False):
-            line = {"document": question.document, "prompt": question.prompt, "reference": question.reference, "text": text}
+            line = {"id": ids[question.document], "prompt": question.prompt, "reference": question.reference, "text": text}
             print(json.dumps(line, ensure_ascii=False), file=file)

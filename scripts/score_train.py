@@ -17,14 +17,14 @@ import numpy as np
 
 from aigc.core.model import checkpoints
 from aigc.core.tokens.text import TextCodec
-from aigc.core.training.corpus import examples
+from aigc.core.training.corpus import examples, templates
 
 DISCOUNT = 0.75
 
 
 def tokens_of(split: Path, part: str, document: str, codec: TextCodec) -> Iterator[np.ndarray]:
     """The ids of each document with start and end."""
-    for batch in examples(sorted(split.glob(f"{part}-*.parquet")), document):
+    for batch in examples(sorted(split.glob(f"{part}-*.parquet")), templates(document)):
         for ids in codec.encode([example.completion for example in batch]):
             yield np.array([*(codec.start or [codec.end]), *ids, codec.end], np.int64)
 

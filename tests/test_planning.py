@@ -158,3 +158,12 @@ def test_a_template_without_its_column_is_told_once(tmp_path: Path, split_runs: 
         check.run(project)
     assert str(caught.value).startswith("pretrain: its template needs the column 'headline'; columns found: ")
     assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_class_that_only_the_held_out_part_of_a_sample_has_is_no_mistake(tmp_path: Path) -> None:
+    pl.DataFrame({"topic": ["sea", "sky", "sea"]}).write_parquet(tmp_path / "train-00000.parquet")
+    pl.DataFrame({"topic": ["sky", "comet", "sea"]}).write_parquet(tmp_path / "validation-00000.parquet")
+    for label in (None, "genre", "topic"):
+        planning._without_unseen(label, tmp_path)
+        left = pl.read_parquet(tmp_path / "validation-00000.parquet")["topic"].to_list()
+        assert left == (["sky", "sea"] if label == "topic" else ["sky", "comet", "sea"])

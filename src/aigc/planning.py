@@ -49,6 +49,7 @@ def plan(project: Project, name: str, sample: pl.DataFrame | None, *, measure: b
             return [("documents", "none to look at before clean and split were run")]
         if scales["train"] > 1 or (sample is not None and len(sample) >= SAMPLE):
             task = _as_far_as_seen(task, split)
+            _without_unseen(getattr(task.section, "label", None), split)
         device = checkpoints.device_of(project.device)
         work = prepare(task, split, Path(folder), device=device, seed=project.seed, scale=scales["train"])
         lines = _sizes(task, work, scales["train"])
@@ -98,6 +99,13 @@ def _as_far_as_seen(task: Task, folder: Path) -> Task:
     seen = set(frame[mixture.by].cast(pl.String).fill_null("")) if mixture.by in frame.columns else set(mixture.weights)
     known = mixture.model_copy(update={"weights": {name: weight for name, weight in mixture.weights.items() if name in seen}})
     return replace(task, section=task.section.model_copy(update={"mixture": known}))
+
+
+def _without_unseen(label: str | None, folder: Path) -> None:
+    """Drop what a sample holds out and happens to have no training document of its class."""
+    train, held = (pl.read_parquet(folder / f"{part}-00000.parquet") for part in ("train", "validation"))
+    if label is not None and label in train.columns:
+        held.filter(pl.col(label).is_in(train[label].unique().implode())).write_parquet(folder / "validation-00000.parquet")
 
 
 def _bytes(frame: pl.DataFrame) -> int:

@@ -185,7 +185,7 @@ def test_a_share_may_be_written_in_per_cent(text: str, value: float, tmp_path: P
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("max_truncated=100%", "pretrain.max_truncated: input should be less than 1"),
+        ("max_truncated=101%", "pretrain.max_truncated: input should be less than or equal to 1"),
         ("max_truncated=x%", "pretrain.max_truncated: input should be a valid number"),
         ("max_truncated=-1%", "pretrain.max_truncated: input should be greater than or equal to 0"),
         ("mixture={by: source}", "pretrain.mixture.weights: is needed; a number for each value of that column"),

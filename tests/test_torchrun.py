@@ -87,7 +87,7 @@ def test_two_processes_make_one_run(project: Path) -> None:
     process = _torchrun(project, "pretrain", "p.yaml")
     _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
-    for once in ("60 steps of 128 tokens", "validation loss", "done in"):
+    for once in ("60 steps of 128 tokens", "pretrain: validation", "done in"):
         assert said.count(once) == 1, said
     assert "Traceback" not in said
     run = project / "runs" / "p" / "pretrain"

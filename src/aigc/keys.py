@@ -17,7 +17,7 @@ def put(data: dict[str, Any], key: str, value: Any) -> None:
     *way, last = key.split(".")
     for depth, part in enumerate(way, start=1):
         inner = data.get(part)
-        if inner is None:
+        if inner is None or inner is True:  # `lora: true` asks for the section with its defaults
             inner = data[part] = {}
         if not isinstance(inner, dict):
             parent = ".".join(way[:depth])

@@ -238,5 +238,5 @@ def test_several_errors_come_sorted_by_line(tmp_path: Path) -> None:
 def test_a_section_that_is_only_asked_for_takes_keys(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text("name: a\nfinetune: {start: gpt2, lora: true}\n", "utf-8")
-    section = config.load(str(path), ["finetune.lora.rank=4"]).finetune
+    section = load(str(path), ["finetune.lora.rank=4"]).finetune
     assert section is not None and section.lora is not None and section.lora.rank == 4

@@ -32,10 +32,11 @@ from bench_documents import stream_of
 from bench_train_peers import BATCH, HEADS, LAYERS, VOCABULARY, WIDTH, Rows, Steps, litgpt, trainer
 from torch import nn
 
+from aigc.core.batches.example import Example
 from aigc.core.batches.feed import feed
 from aigc.core.batches.objectives.causal import Causal
 from aigc.core.batches.pieces import Pieces
-from aigc.core.batches.shards import Example, write_shards
+from aigc.core.batches.shards import write_shards
 from aigc.core.batches.stream import START, Corpus, Stream
 from aigc.core.model import families
 from aigc.core.model.learner import Learner

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import polars as pl
 import pytest
 from transformers import (
     AutoModelForCausalLM,
@@ -15,7 +16,7 @@ from aigc import runs
 from aigc.errors import AigcError
 from aigc.stages import evaluate, finetune
 from projects import NOUNS
-from tuning import LONGER, losses, project_of, tuned
+from tuning import LONGER, losses, project_of, rewritten, tuned
 
 
 @pytest.mark.parametrize("family", ["gpt2", "bert", "t5"])
@@ -120,6 +121,25 @@ def test_what_is_chosen_becomes_likelier_than_what_is_rejected(
         evaluate.run(project)
         told = json.loads((runs.stage_folder(project, "evaluate") / "report.json").read_text("utf-8"))
         assert next(one["value"] for one in told["figures"] if one["name"] == "win_rate") > 0.9
+
+
+def test_single_completions_are_learned_by_whether_they_are_wanted(tmp_path: Path, tabled: Path, bases: dict[str, Path]) -> None:
+    wanted = pl.int_range(pl.len()) % 2 == 0
+    columns = {"completion": pl.when(wanted).then("chosen").otherwise("rejected"), "label": wanted}
+    data = rewritten(tabled, tmp_path / "data", "*", **columns)
+    for path in (data / "runs" / "p" / "split").glob("*.parquet"):
+        pl.read_parquet(path).drop("chosen", "rejected").write_parquet(path)
+    section = {"task": "preference", "preference": "kto", "start": str(bases["gpt2"]), "steps": 40, "learning_rate": 3e-3}
+    project = project_of(tmp_path / "run", data, **section)
+    finetune.run(project)
+    report = json.loads((runs.stage_folder(project, "finetune") / "report.json").read_text("utf-8"))
+    assert report["format"] == "prompt, completion and label"
+    assert losses(report)[-1] < losses(report)[0]
+    assert losses(report, "reward_margin")[-1] > losses(report, "reward_margin")[0]
+    evaluate.run(project)
+    told = json.loads((runs.stage_folder(project, "evaluate") / "report.json").read_text("utf-8"))
+    [figure] = told["figures"]
+    assert figure["name"] == "win_rate" and figure["value"] > 0.8
 
 
 def test_documents_are_learned_with_their_middle_at_the_end(tmp_path: Path, tabled: Path, bases: dict[str, Path]) -> None:

@@ -7,8 +7,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from aigc import runs
 from aigc.errors import AigcError
-from tuning import rewritten, tuned
+from aigc.schema import Evaluate
+from aigc.stages import evaluate, finetune
+from tuning import project_of, rewritten, tuned
 
 
 @pytest.mark.parametrize(
@@ -38,6 +41,21 @@ def test_a_label_that_only_the_validation_split_has(tmp_path: Path, tabled: Path
     data = rewritten(tabled, tmp_path / "data", "validation", topic=topic)
     with pytest.raises(AigcError, match=r"1 of .* documents has the topic 'comet', which no training document has"):
         tuned(tmp_path / "run", data, task="classify", label="topic", start=str(bases["bert"]))
+
+
+def test_what_evaluation_cannot_read_whole_is_told(
+    tmp_path: Path, tabled: Path, bases: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = pl.when(pl.int_range(pl.len()) < 3).then(pl.lit("")).otherwise("chosen")
+    data = rewritten(tabled, tmp_path / "data", "test", chosen=chosen)
+    section = {"task": "instruct", "prompt": "{prompt}\n", "completion": "{chosen}", "answers": 0, "context": 24}
+    project = project_of(tmp_path / "run", data, start=str(bases["gpt2"]), **section | {"max_truncated": "100%"})
+    finetune.run(project)
+    evaluate.run(project.model_copy(update={"evaluate": Evaluate(answers=0)}))
+    account = json.loads((runs.stage_folder(project, "evaluate") / "report.json").read_text("utf-8"))["accounting"]
+    said = capsys.readouterr().err
+    assert account["empty"] == 3 and "evaluate: 3 of" in said and "have nothing to tell" in said
+    assert account["truncated"] and f"evaluate: {account['truncated']} of" in said
 
 
 def test_empty_completions_are_left_out_and_counted(

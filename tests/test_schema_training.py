@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import ValidationError
 
 from aigc.config import load
 from aigc.core.batches.objectives import table
@@ -283,3 +284,19 @@ def test_classes_of_a_mixture_may_be_numbers_in_the_file(tmp_path: Path) -> None
 )
 def test_the_names_of_other_tools(key: str, ours: str, tmp_path: Path) -> None:
     assert error(tmp_path, f"{key}=1") == f"{key}: unknown key; aigc calls it {ours}"
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"task": "preference", "mixture": {"by": "source", "weights": {"a": 1}}}, "mixture is for other tasks than preference"),
+        ({"vocabulary": {"extend": 5}, "freeze": {"embeddings": True}}, "leave out one of them"),
+        ({"label": "topic"}, "label is for the task classify or regress, and the task is language_model"),
+        ({"merge": True}, "merge adds adapters in, and there are none"),
+        ({"task": "preference", "batch_size": 1}, "a pair stays together"),
+    ],
+    ids=str,
+)
+def test_keys_of_finetune_that_do_not_go_together(section: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Project.model_validate({"name": "a", "finetune": {"start": "gpt2"} | section})

@@ -1,7 +1,7 @@
 """The finetune section into its task: a checkpoint, what is read of the documents, and what is learned of that."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,11 +13,6 @@ from transformers import PreTrainedModel
 
 from aigc import console, runs
 from aigc.core.batches.objectives import table as objectives
-from aigc.core.batches.objectives.causal import Causal
-from aigc.core.batches.objectives.objective import Objective
-from aigc.core.batches.objectives.preferred import Preferred
-from aigc.core.batches.objectives.sequences import Sequences
-from aigc.core.batches.objectives.source_target import SourceTarget
 from aigc.core.model import adapters, checkpoints, vocabulary
 from aigc.core.model.checkpoints import Head
 from aigc.core.model.families import Kind
@@ -49,12 +44,13 @@ KINDS: Mapping[str, Sequence[Kind]] = {  # of checkpoints that a task can adapt;
     "infill": ("decoder",),
 }
 ANY: Sequence[Kind] = ("decoder", "encoder", "encoder_decoder")
-OBJECTIVES: dict[str, Callable[[TextCodec, int], Objective]] = {  # what a task makes of documents
-    "instruct": lambda codec, _: Causal(codec),
-    "classify": lambda codec, _: Sequences(codec),
-    "regress": lambda codec, _: Sequences(codec),
-    "seq2seq": SourceTarget,
-    "preference": lambda codec, _: Preferred(codec),
+OBJECTIVES = {  # what a task makes of documents; a language model learns what its family is pretrained on
+    "instruct": "causal",
+    "classify": "sequences",
+    "regress": "sequences",
+    "seq2seq": "source_target",
+    "preference": "preferred",
+    "infill": "fill_in_middle",
 }
 
 
@@ -69,10 +65,8 @@ def finetuning(project: Project) -> Task:
     start = section.start or str(runs.stage_folder(project, "pretrain") / "model")
 
     def begin(split: Path, _folder: Path) -> Beginning:
-        tables = sorted(split.glob("train-*.parquet"))
-        classes = classes_of(tables, section.label) if section.task == "classify" and section.label else {}
-        model, codec = checkpoints.load(start, kinds=KINDS.get(section.task, ANY), head=_head(section, list(classes)))
-        codec, facts = _extended(section, model, codec, tables)
+        model, codec, classes = _loaded(section, start, split)
+        codec, facts = _extended(section, model, codec, sorted(split.glob("train-*.parquet")))
         verify(model, context=section.context)
         if section.lora is not None:
             wanted = section.lora.model_dump()
@@ -81,18 +75,22 @@ def finetuning(project: Project) -> Task:
         return _beginning(section, model, codec, split, classes, {"start": start} | facts)
 
     def end(split: Path, folder: Path) -> Beginning:
-        tables = sorted(split.glob("train-*.parquet"))
-        classes = classes_of(tables, section.label) if section.task == "classify" and section.label else {}
-        model, codec = checkpoints.load(str(folder), kinds=KINDS.get(section.task, ANY), head=_head(section, list(classes)))
+        model, codec, classes = _loaded(section, str(folder), split)
         return _beginning(section, model, codec, split, classes, {})
 
     return Task("finetune", section, begin, end)
 
 
-def _head(section: Finetune, classes: list[str]) -> Head | None:
+def _loaded(section: Finetune, start: str, split: Path) -> tuple[PreTrainedModel, TextCodec, Mapping[str, int]]:
+    """A checkpoint with the head of the task, and how many training documents each class has."""
+    classes: Mapping[str, int] = {}
+    head = Head() if section.task == "regress" else None
     if section.task == "classify":
-        return Head(tuple(classes))
-    return Head(()) if section.task == "regress" else None
+        assert section.label is not None
+        classes = classes_of(sorted(split.glob("train-*.parquet")), section.label)
+        head = Head(tuple(classes))
+    model, codec = checkpoints.load(start, kinds=KINDS.get(section.task, ANY), head=head)
+    return model, codec, classes
 
 
 def _extended(section: Finetune, model: PreTrainedModel, codec: TextCodec, tables: list[Path]) -> tuple[TextCodec, dict[str, Any]]:
@@ -148,16 +146,13 @@ def _beginning(
     read = _read(section, codec, schema, classes)
     if read.format.chat is not None:
         _stops(model, codec, read.format.chat)
-    make = OBJECTIVES.get(section.task)
-    name = "fill_in_middle" if section.task == "infill" else default_objective(model.config.model_type)
-    objective = objectives.build(name, codec, section.context) if make is None else make(codec, section.context)
-    objective.content(section.context)  # raises where the context is too short for it
+    objective = OBJECTIVES.get(section.task) or default_objective(model.config.model_type)
     loss = section.preference
-    facts = {"task": section.task, "objective": name if make is None else section.task} | facts
+    facts = {"task": section.task, "objective": objective} | facts
     return Beginning(
         model,
         codec,
-        objective,
+        objectives.build(objective, codec, section.context),
         read.format.read,
         whole=section.task not in ("language_model", "infill"),
         sequence=_sequence(section, classes),
@@ -165,7 +160,6 @@ def _beginning(
         facts=facts | ({"classes": list(classes)} if classes else {}),
         found=read.facts,
         merge=section.merge,
-        prefix=section.control.safe if section.control is not None else "",
     )
 
 

@@ -97,7 +97,7 @@ def train_stage(
                 f"stopped after step {seen} of {work.settings.steps}; run the same command again to go on from there",
                 stop.signal_number or 2,
             )
-        if work.settings.best or work.settings.patience is not None:
+        if work.settings.best:
             report.facts["result_step"] = min(report.validations[1:], key=lambda one: one[1].choice)[0]
         if ask is not None:
             report.facts["probes"] = _probe(ask, work, stage.folder, "after")
@@ -214,7 +214,7 @@ def _probe(ask: Ask, work: Prepared, folder: Path, when: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
     if when not in found:
         console.note(f"probing for toxicity and fairness {when} training")
-        prefix = work.beginning.prefix if when == "after" else ""
+        prefix = work.codec.prefix if when == "after" else ""
         found[when] = ask(work.learner.model, work.codec, prefix)
         path.write_text(json.dumps(found, ensure_ascii=False), "utf-8")
     return found

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+from aigc.core.batches.example import Reader
 from aigc.core.batches.objectives.objective import Objective
-from aigc.core.batches.shards import Reader
 from aigc.core.model import checkpoints, precision
 from aigc.core.model.learner import Learner
 from aigc.core.model.preference import Preference
@@ -22,7 +22,7 @@ from aigc.core.training.fit import Settings
 from aigc.core.training.references import refer
 from aigc.core.training.snapshots import Keep
 from aigc.errors import AigcError
-from aigc.schema import Finetune, Training
+from aigc.schema import Training
 
 __all__ = ["FOUND", "Beginning", "Prepared", "Task", "parameters_of", "prepare", "recipe_of"]
 
@@ -43,7 +43,6 @@ class Beginning:
     sequence: SequenceLoss | None = None  # of what is told of whole documents
     preference: Preference | None = None
     merge: bool = False  # whether adapters are added into the weights at the end
-    prefix: str = ""  # what stands before all that the model is to continue, such as the token of safe documents
     facts: dict[str, Any] = field(default_factory=dict)  # for report.json
     found: Callable[[], dict[str, Any]] = dict  # what the reader counted, for report.json too
 
@@ -221,7 +220,7 @@ def _settings(section: Training, seed: int, batches: float) -> Settings:
         seed=seed,
         keep=Keep(section.keep.last, section.keep.best),
         patience=section.patience,
-        best=isinstance(section, Finetune) and section.keep.best > 0,
+        best=section.chooses_best,
         average=section.average,
         sharing=section.sharing,
     )

@@ -118,6 +118,11 @@ class Finetune(Training):
     learning_rate: float = Field(5e-5, gt=0)
     """the highest, after warm-up"""
 
+    @property
+    def chooses_best(self) -> bool:
+        """Whether the weights with the lowest validation loss are the result, and not the last ones."""
+        return self.keep.best > 0
+
     @model_validator(mode="after")
     def _keys_belong_to_the_task(self) -> Self:
         if self.task in LABELLED and self.label is None:
@@ -132,6 +137,10 @@ class Finetune(Training):
             raise ValueError("merge adds adapters in, and there are none: give lora as well")
         if self.task == "preference" and self.preference.loss != "kto" and self.batch_size < 2:
             raise ValueError("task preference needs a batch_size of 2 or more: a pair stays together")
+        if self.task == "preference" and self.mixture is not None:
+            raise ValueError("mixture is for other tasks than preference, whose pairs are measured as one corpus")
+        if self.vocabulary is not None and self.freeze.embeddings:
+            raise ValueError("vocabulary adds tokens that freeze.embeddings would keep as they are: leave out one of them")
         if self.task in (*LABELLED, "preference") and (self.penalise or self.control):
             raise ValueError(f"penalise and control are for tasks that learn text, and the task is {self.task}")
         return self

@@ -152,6 +152,11 @@ class Training(Section):
     track: Annotated[list[Literal["tensorboard", "wandb"]], BeforeValidator(listed, json_schema_input_type=str | list[str])] = []
     """who is told the metrics besides metrics.jsonl"""
 
+    @property
+    def chooses_best(self) -> bool:
+        """Whether the weights with the lowest validation loss are the result, and not the last ones."""
+        return self.patience is not None
+
     @model_validator(mode="after")
     def _best_weights_are_kept(self) -> Self:
         if self.patience is not None and not self.keep.best:

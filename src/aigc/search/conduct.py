@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aigc.errors import AigcError, ConfigError, Stopped
-from aigc.schema import Finetune, Search, Training
+from aigc.schema import Search, Training
 from aigc.search.crew import Crew, Ended, Evaluated, Order
 from aigc.search.folders import in_own_folder, lighten
 from aigc.search.study import State, Study, Trial
@@ -94,8 +94,7 @@ class Conductor:
             self._close(trial, "failed", error=_shortened(str(error)))
             return
         section: Training = getattr(project, self.search.stage)
-        chosen = section.patience is not None or (isinstance(section, Finetune) and section.keep.best > 0)  # as in preparation.py
-        self._courses[trial.number] = _Course(trial, chosen)
+        self._courses[trial.number] = _Course(trial, section.chooses_best)
         own = in_own_folder(project, self.search.stage, self.path(trial.number))
         self.crew.give(Order(trial.number, own, self.search.stage, self.path(trial.number) / "log.txt"))
 

@@ -70,7 +70,7 @@ def _cleaned(project: Project, section: Clean, files: list[Path], folder: Path, 
             source=", ".join("stdin" if path == STDIN else str(path) for path in files[:3]),
         )
     report = report_of(account, renamed_ids=reader.renamed_ids, warn_share=section.warn_share, sample=sample)
-    edited = [step["rule"] for step in report["steps"] if step.get("edited")]
+    edited = [step["rule"] for step in report["steps"] if sum(step.get("edited", {}).values())]
     if reader.of_parts and edited:
         report["warnings"].append(
             f"texts were made of {', '.join(sorted(reader.of_parts))}, which are what finetune reads and which no edit reaches: "

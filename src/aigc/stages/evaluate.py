@@ -4,14 +4,14 @@ import json
 import math
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from aigc import console, lineage, runs
 from aigc.card import model_card
-from aigc.core.batches.stream import Stream
+from aigc.core.batches.stream import Accounting, Stream
 from aigc.core.documents.tables import read_tables
 from aigc.core.evaluation.classes import classification
 from aigc.core.evaluation.documents import told
@@ -25,7 +25,6 @@ from aigc.core.model.learner import Learner
 from aigc.core.training.corpus import load_part
 from aigc.core.training.replicas import Replicas
 from aigc.core.training.validation import Predictions, validate
-from aigc.errors import AigcError
 from aigc.judging import metrics_of
 from aigc.learning import card_facts
 from aigc.pages import evaluation as page
@@ -69,7 +68,8 @@ def run(project: Project) -> None:
         start = None if name == "pretrain" else task.begin(split, Path(work))
         recipe = recipe_of(task, end, project.seed, rows=section.batch_size)
         stream = load_part(split, section.part, Path(work) / "tokens", end.codec, recipe)
-        documents = sum(corpus.pieces.shards.documents for corpus in stream.corpora)
+        account = stream.accounting()
+        _tell_of_losses(section.part, account)
         device = checkpoints.device_of(project.device)
         asked: list[Question] = []
         if kind in ("instruct", "seq2seq") and section.answers:
@@ -77,7 +77,7 @@ def run(project: Project) -> None:
         found: dict[str, Said] = {}
         for which, beginning in (("baseline", start), ("result", end)):
             if beginning is not None:
-                console.note(f"evaluate: the {which} on {documents:,} documents")
+                console.note(f"evaluate: the {which} on {account.documents:,} documents")
                 learner = Learner(
                     beginning.model.to(device),
                     dtype=precision.choose(device, task.section.precision),
@@ -87,16 +87,28 @@ def run(project: Project) -> None:
                 found[which] = _said(kind, learner, beginning, stream, asked, section)
         figures = _figures(found, asked, section, project.seed)
         ids = _ids(split, section.part, stream)
-        report = _report(project, name, kind, figures, found, asked, ids, end)
+        report = _report(project, name, kind, figures, found, asked, ids, end) | {"accounting": asdict(account)}
         stage.write_json("report.json", report)
         (stage.folder / "report.html").write_text(page.render(report), "utf-8")
         _write_predictions(stage.folder / "predictions.jsonl", report, found, asked, ids)
         trained = json.loads((runs.stage_folder(project, name) / "report.json").read_text("utf-8"))
         card, _ = model_card(runs.stage_folder(project, name) / "model", card_facts(project, name, trained, report))
         (stage.folder / "README.md").write_text(card, "utf-8")  # the model's, with these figures; what is finished stays as it is
-        stage.rows = {section.part: documents}
+        stage.rows = {section.part: account.documents}
     console.table(f"evaluate: the {section.part} split", *cells(report["figures"]))
     console.closing("evaluate", time.monotonic() - started, runs.stage_folder(project, "evaluate"))
+
+
+def _tell_of_losses(part: str, account: Accounting) -> None:
+    """What is not measured, or not as a whole."""
+    told = (
+        (account.empty, "have nothing to tell: they are left out"),
+        (account.dropped, "have a prompt that fills the context: nothing of them is measured"),
+        (account.truncated, "are longer than the context: their tails are not measured"),
+    )
+    for count, what in told:
+        if count:
+            console.warn(f"evaluate: {count:,} of {account.documents:,} documents of the {part} split {what}")
 
 
 def _said(kind: str, learner: Learner, beginning: Beginning, stream: Stream, asked: list[Question], section: Evaluate) -> Said:
@@ -124,13 +136,10 @@ def _said(kind: str, learner: Learner, beginning: Beginning, stream: Stream, ask
 def _figures(found: dict[str, Said], asked: list[Question], section: Evaluate, seed: int) -> list[Figure]:
     result, baseline = found["result"], found.get("baseline")
     if result.likelihoods is not None:
-        before = baseline.likelihoods if baseline is not None else result.likelihoods
-        assert before is not None
-        result.metrics, result.documents = preference_metrics(result.likelihoods, before), _pairs(result.likelihoods)
-        if not result.documents:
-            raise AigcError("evaluate: the split has no pairs of a chosen and a rejected completion")
+        before = result.likelihoods if baseline is None or baseline.likelihoods is None else baseline.likelihoods
+        result.metrics, result.documents = preference_metrics(result.likelihoods, before)
         if baseline is not None:
-            baseline.metrics = preference_metrics(before, before)
+            baseline.metrics, _ = preference_metrics(before, before)
     figures = figures_of(
         result.metrics,
         documents=result.documents,
@@ -148,10 +157,6 @@ def _figures(found: dict[str, Said], asked: list[Question], section: Evaluate, s
             seed=seed,
         )
     return figures
-
-
-def _pairs(of: Likelihoods) -> int:
-    return int((of[:, :, 0] == of[:, :, 0]).all(axis=1).sum())
 
 
 def _report(

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aigc.core.batches.example import Example
 from aigc.core.batches.pieces import Pieces
-from aigc.core.batches.shards import Example, Shards, open_shards, write_shards
+from aigc.core.batches.shards import Shards, open_shards, write_shards
 from aigc.core.tokens.text import TextCodec
 from aigc.core.tokens.units import marks_of
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aigc.core.batches.encoding import weighed
+from aigc.core.batches.example import Example, Span
 from aigc.core.batches.pieces import Pieces
-from aigc.core.batches.shards import Example, Shards, Span, open_shards, write_references, write_shards
+from aigc.core.batches.shards import Shards, open_shards, write_references, write_shards
 from aigc.core.tokens.text import TextCodec
 from aigc.core.tokens.training import train
 from aigc.errors import AigcError

@@ -52,5 +52,12 @@ def test_a_text_of_its_own_is_kept(tmp_path: Path) -> None:
     assert batch.documents["text"].to_list() == ["mine"] and not reader.of_parts
 
 
+def test_a_text_field_that_was_named_is_not_made_up(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"prompt": "a", "completion": "b"}) + "\n", "utf-8")
+    [batch] = Reader(text_field="boddy").read(path)
+    assert not len(batch.documents) and "no text in field 'boddy'" in batch.failures[0].reason
+
+
 def test_other_columns_are_no_format() -> None:
     assert parts_of(["title", "prompt"]) == [] and text_of_parts(pl.DataFrame({"title": ["a"]})) is None

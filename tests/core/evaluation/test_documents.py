@@ -38,9 +38,19 @@ def test_a_pair_is_right_where_the_chosen_completion_is_the_likelier(codec: Text
     stream = pairs_of(codec, [(2, 4, 6), (1, 5, 3), (3, 3, 3), (2, 2, 8)], context=32)
     before, after = (likelihoods(Learner(tiny_model("gpt2", seed=seed, sharpen=4.0)), stream) for seed in (0, 1))
     assert before.shape == (4, 2, 2) and before[0, :, 1].tolist() == [4, 6]
-    metrics = preference_metrics(after, before)
+    metrics, documents = preference_metrics(after, before)
+    assert documents == 4
     means = after[:, :, 0] / after[:, :, 1]
     assert value_of(metrics["accuracy"], 4) == np.mean(means[:, 0] > means[:, 1])
     gained = after[:, :, 0] - before[:, :, 0]
     assert value_of(metrics["win_rate"], 4) == np.mean(gained[:, 0] > gained[:, 1])
-    assert set(preference_metrics(before, before)) == {"accuracy"}
+    assert set(preference_metrics(before, before)[0]) == {"accuracy"}
+
+
+def test_a_completion_without_a_mate_wins_where_it_is_good_and_gained_or_bad_and_lost() -> None:
+    nothing = np.nan
+    before = np.array([[[-5, 2], [nothing] * 2], [[-5, 2], [nothing] * 2], [[nothing] * 2, [-5, 2]], [[nothing] * 2] * 2])
+    after = before + np.array([1.0, 0.0])
+    metrics, documents = preference_metrics(after, before)
+    assert documents == 3 and set(metrics) == {"win_rate"}
+    assert value_of(metrics["win_rate"], 3) == pytest.approx(2 / 3), "the bad one gained too"

@@ -20,13 +20,24 @@ from aigc.core.tokens.chat_templates import CHATS
 from aigc.core.tokens.text import TextCodec
 from aigc.core.tokens.training import train
 from aigc.core.training.formats import Format, format_of
-from aigc.core.training.rows import NEUTRALISED, Asked, question_of
+from aigc.core.training.rows import NEUTRALISED, Asked
 from aigc.errors import AigcError
 
 USER = {"role": "user", "content": "下雨了吗？"}
 YES, NO = ({"role": "assistant", "content": text} for text in ("下雨了。", "No rain."))
 SAID = "下雨了。<|im_end|>\n"
 HEAD = "<|im_start|>user\n下雨了吗？<|im_end|>\n<|im_start|>assistant\n"
+
+
+def question_of(example: Example) -> tuple[str, str]:
+    """What a model is asked and what it should answer: the last stretch that is learned, and all that stands before it."""
+    begin, end = 0, len(example.completion)
+    for span in reversed(example.spans):
+        if span.end < end:
+            begin = span.end
+            break
+        end = min(end, span.begin)
+    return example.prompt + example.completion[:begin], example.completion[begin:end]
 
 
 @pytest.fixture(scope="module")

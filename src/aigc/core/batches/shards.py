@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aigc.core.batches.encoding import Encoded, encoded
-from aigc.core.batches.example import Example, Reader, Span
+from aigc.core.batches.example import Example
 from aigc.core.tokens.codec import Codec, Marks
 from aigc.errors import AigcError
 
-__all__ = ["Example", "Reader", "Shards", "Span", "open_shards", "write_references", "write_shards"]
+__all__ = ["Shards", "open_shards", "write_references", "write_shards"]
 
 COMPLETE = "index.json"
 COLUMNS = {"ends": "<i8", "unlearned": "<i4", "rows": "<i8", "marks": "<i8"}

@@ -45,9 +45,7 @@ class Accounting:
     documents: int  # the empty ones among them
     tokens: int  # of all documents
     cut: int  # documents longer than the context, learned in several pieces
-    truncated: (
-        int  # documents whose tail is not read, for they must stay whole (or of whose two sides one has no room for its tail)
-    )
+    truncated: int  # documents whose tail is not read, for they must stay whole, or so must each of their two sides
     dropped: int  # documents of which nothing is learned: their prompt alone fills the context, or all of them is read only
     empty: int  # documents that have no completion
     padding: float  # share of the places that hold nothing

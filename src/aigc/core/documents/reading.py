@@ -37,6 +37,8 @@ _FORMATS: dict[str, Callable[[Source], Iterator[Rows]]] = {
     "hub": read_hub,
 }
 
+TEXT = "text"  # the field of the text where no other is named; a document without it may be made of parts
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -68,7 +70,7 @@ class Reader:
     def __init__(
         self,
         *,
-        text_field: str = "text",
+        text_field: str = TEXT,
         id_field: str = "id",
         encoding: str | None = None,
         txt_documents: TxtDocuments = "file",
@@ -125,7 +127,7 @@ class Reader:
     def _texts(self, rows: Rows) -> pl.Series:
         """The column of texts; null where there is none."""
         frame, name = rows.frame, self.text_field
-        if name not in frame.columns and (told := text_of_parts(frame)) is not None:
+        if name == TEXT and name not in frame.columns and (told := text_of_parts(frame)) is not None:
             self.of_parts.update(parts_of(frame.columns))
             return told.rename(name)
         if name not in frame.columns or frame.schema[name].is_nested():

@@ -27,13 +27,21 @@ def likelihoods(learner: Learner, stream: Stream) -> Likelihoods:
     return found
 
 
-def preference_metrics(result: Likelihoods, baseline: Likelihoods) -> dict[str, Metric]:
-    """Of pairs: `accuracy`, the chosen completion is the likelier one per token; `win_rate`, it gained more than the rejected one.
+def preference_metrics(result: Likelihoods, baseline: Likelihoods) -> tuple[dict[str, Metric], int]:
+    """Metrics, and of how many documents they are.
 
-    Gained: over the model that training began with, in nats, as the rewards of DPO (Rafailov et al. 2023).
+    Of pairs: `accuracy`, the chosen completion is the likelier one per token; `win_rate`, it gained more than the rejected one.
+    Of single completions, where there are no pairs (KTO): `win_rate`, a good one gained, a bad one lost. Gained: over the model
+    that training began with, in nats, as the rewards of DPO (Rafailov et al. 2023); the baseline itself has no `win_rate`.
     """
-    pairs = ~np.isnan(result[:, :, 0]).any(axis=1)
-    per_token = result[pairs, :, 0] / result[pairs, :, 1]
-    gained = result[pairs, :, 0] - baseline[pairs, :, 0]
-    metrics = {"accuracy": mean(per_token[:, 0] > per_token[:, 1])}
-    return metrics | ({"win_rate": mean(gained[:, 0] > gained[:, 1])} if result is not baseline else {})
+    nats, gained = result[:, :, 0], result[:, :, 0] - baseline[:, :, 0]
+    pairs = ~np.isnan(nats).any(axis=1)
+    if pairs.any():
+        per_token = nats[pairs] / result[pairs, :, 1]
+        metrics, won, documents = {"accuracy": mean(per_token[:, 0] > per_token[:, 1])}, gained[pairs], int(pairs.sum())
+        wins = won[:, 0] > won[:, 1]
+    else:
+        metrics, good, bad = {}, ~np.isnan(nats[:, 0]), ~np.isnan(nats[:, 1])
+        documents = int((good | bad).sum())
+        wins = np.where(good, gained[:, 0] > 0, gained[:, 1] < 0)[good | bad]
+    return metrics | ({"win_rate": mean(wins)} if result is not baseline else {}), documents

@@ -84,13 +84,9 @@ def missing_words(codec: TextCodec, texts: Iterable[str], *, most: int, least: i
     return sorted(worth, key=lambda unit: (-worth[unit], unit))[:most]
 
 
-def bytes_per_token(codec: TextCodec, texts: Iterable[str]) -> float:
+def bytes_per_token(codec: TextCodec, texts: Sequence[str]) -> float:
     """UTF-8 bytes of texts for each of their tokens: the more, the cheaper is the language."""
-    total = tokens = 0
-    for text in texts:
-        total += len(text.encode())
-        tokens += len(codec.encode([text])[0])
-    return total / max(tokens, 1)
+    return sum(len(text.encode()) for text in texts) / max(sum(map(len, codec.encode(texts))), 1)
 
 
 class _Forms:

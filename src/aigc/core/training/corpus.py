@@ -58,13 +58,6 @@ class TrainingData:
     byte_lengths: NDArray[np.int64]  # (V,) of the text that each token stands for
     names: Callable[[Sequence[int]], list[str]]  # documents of training batches into their ids
 
-    @property
-    def targets(self) -> NDArray[np.float32] | None:
-        """(N,) What is told of each document of the training split, as `Example.target`; None where nothing is told."""
-        parts = [corpus.pieces.shards.targets for corpus in self.training.corpora]
-        found = [part for part in parts if part is not None]
-        return np.concatenate(found) if found else None
-
 
 def load(split: Path, work: Path, codec: TextCodec, recipe: Recipe, advance: Advance = lambda _: None) -> TrainingData:
     """Tokenise the splits to disk, unless they lie there, and stream them.

@@ -12,7 +12,7 @@ from aigc.core.documents.conversations import Broken, Message, common_beginning,
 from aigc.core.documents.template import fill
 from aigc.core.tokens.chat import Chat, Rendered, Turns, continued, render
 
-__all__ = ["NEUTRALISED", "Asked", "Convert", "Maker", "Row", "Task", "question_of"]
+__all__ = ["NEUTRALISED", "Asked", "Convert", "Maker", "Row", "Task"]
 
 Task = Literal["language_model", "instruct", "classify", "regress", "seq2seq", "preference", "infill"]
 Row = Mapping[str, Any]
@@ -185,14 +185,3 @@ def _read_only(found: Rendered) -> Iterator[Span]:
         if at < begin:
             yield Span(at, begin, 0.0)
         at = end
-
-
-def question_of(example: Example) -> tuple[str, str]:
-    """What a model is asked and what it should answer: the last stretch that is learned, and all that stands before it."""
-    begin, end = 0, len(example.completion)
-    for span in reversed(example.spans):
-        if span.end < end:
-            begin = span.end
-            break
-        end = min(end, span.begin)
-    return example.prompt + example.completion[:begin], example.completion[begin:end]

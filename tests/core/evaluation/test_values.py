@@ -61,6 +61,13 @@ def test_spearman_sees_order_alone_and_pearson_lines_alone() -> None:
     assert values_of(value_metrics(-3 * x + 1e9, x), 8)["pearson"] == pytest.approx(-1.0), "a large offset costs no digits"
 
 
+def test_a_draw_in_which_one_side_never_differs_has_no_correlation() -> None:
+    """What is left of its variance is rounding, which must not be told from the other side's by their product."""
+    metrics = value_metrics([0.0, 0.0, 0.0, 1.0, 0.0, 0.0], [6.0, 0.0, 1.0, 6.0, 1.0, 1.0])
+    drawn = np.array([[1.0, 0.0, 0.0, 2.0, 0.0, 0.0]])
+    assert math.isnan(metrics["pearson"](drawn)[0]) and math.isnan(metrics["spearman"](drawn)[0])
+
+
 def test_what_is_not_defined_is_left_out_and_not_made_up() -> None:
     assert set(values_of(value_metrics([1.0, 2.0], [3.0, 3.0]), 2)) == {"rmse", "mae"}
 

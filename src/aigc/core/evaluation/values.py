@@ -10,6 +10,8 @@ __all__ = ["value_metrics"]
 
 Floats = NDArray[np.float64]
 
+ROUNDING = 1e-12  # of the values: below, a spread is none
+
 
 def _read(predictions: ArrayLike, targets: ArrayLike) -> tuple[Floats, Floats]:
     predicted, given = np.asarray(predictions, np.float64), np.asarray(targets, np.float64)
@@ -27,24 +29,21 @@ def _read(predictions: ArrayLike, targets: ArrayLike) -> tuple[Floats, Floats]:
     return predicted, given
 
 
-def _over(part: Floats, whole: Floats) -> Floats:
-    """part / whole, NaN where the whole is nothing but rounding."""
-    return np.asarray(np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 1e-12))
-
-
 def _scaled(values: Floats) -> Floats:
     """With mean 0 and deviation 1, so that sums of squares lose no digits; values that are all the same become 0."""
     spread = float(values.std())
-    if spread <= 1e-12 * float(np.abs(values).max()):
+    if spread <= ROUNDING * float(np.abs(values).max()):
         return np.zeros(len(values))
     return np.asarray((values - values.mean()) / spread)
 
 
 def _correlation(sums_B6: Floats) -> Floats:
-    """Pearson's r of the sums of 1, x, y, x², y² and xy."""
+    """Pearson's r of the sums of 1, x, y, x², y² and xy; NaN where x or y differ by nothing but rounding."""
     n, x, y, xx, yy, xy = sums_B6.T
-    spread = np.maximum((xx / n - (x / n) ** 2) * (yy / n - (y / n) ** 2), 0)
-    return np.clip(_over(xy / n - x * y / n**2, np.sqrt(spread)), -1, 1)
+    across, along = (squares / n - (sums / n) ** 2 for squares, sums in ((xx, x), (yy, y)))
+    known = (across > ROUNDING * xx / n) & (along > ROUNDING * yy / n)
+    spread = np.sqrt(np.where(known, across * along, 1))
+    return np.where(known, np.clip((xy / n - x * y / n**2) / spread, -1, 1), np.nan)
 
 
 def _pearson(predicted: Floats, given: Floats) -> Metric:
@@ -59,7 +58,7 @@ def _r2(predicted: Floats, given: Floats) -> Metric:
     def score(sums_B4: Floats) -> Floats:
         n, errors, squares, sums = sums_B4.T
         deviations = squares - sums**2 / n
-        known = deviations > 1e-12 * np.maximum(squares, 1e-300)
+        known = deviations > ROUNDING * np.maximum(squares, 1e-300)
         return np.asarray(1 - np.divide(errors, deviations, out=np.full(len(n), np.nan), where=known))
 
     return of_sums(np.stack([np.ones(len(given)), (predicted - given) ** 2, centred**2, centred], axis=1), score)

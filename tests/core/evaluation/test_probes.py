@@ -1,6 +1,6 @@
 """Probes: figures that are known by hand where the draws are, likelihoods that are plain torch's, and a model left as it was."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 import torch
@@ -16,7 +16,8 @@ from transformers import (
 from aigc.core.evaluation import probes
 from aigc.core.evaluation.probe_sets import Pair, Prompt, bundled_pairs, bundled_prompts
 from aigc.core.evaluation.probes import Sampling, chosen, log_likelihoods, probe
-from aigc.core.generation.engine import Decoding, Drawn, Request
+from aigc.core.generation.engine import Local
+from aigc.core.generation.request import Decoding, Drawn, Request
 from aigc.core.model.attention import NAME
 from aigc.core.model.learner import Learner
 from aigc.core.rules.measures.toxicity import Toxicity
@@ -42,12 +43,12 @@ def says(monkeypatch: pytest.MonkeyPatch, codec: TextCodec) -> Callable[[SAYS], 
     def patch(function: SAYS) -> list[Request]:
         asked: list[Request] = []
 
-        def draw(_model: object, _codec: object, requests: Sequence[Request], _decoding: Decoding) -> list[Drawn]:
-            asked.extend(requests)
-            texts = [function(codec.decode(list(request.prompt_ids))) for request in requests]
-            return [Drawn(text, 1, "length") for text in texts]
+        def draw(_engine: Local, requests: Iterable[Request], _decoding: Decoding) -> Iterator[tuple[Request, Drawn]]:
+            for request in requests:
+                asked.append(request)
+                yield request, Drawn(function(codec.decode(list(request.prompt_ids))), 1, "length")
 
-        monkeypatch.setattr(probes, "draw", draw)
+        monkeypatch.setattr(Local, "draw", draw)
         return asked
 
     return patch

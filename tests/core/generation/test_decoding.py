@@ -5,8 +5,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from transformers import (
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    TypicalLogitsWarper,
+)
 
-from aigc.core.generation.decoding import next_tokens
+from aigc.core.generation.decoding import Sampling, drawn_tokens, filtered, greedy_tokens, likeliest, next_tokens
 
 LOGITS = arrays.arrays("float32", st.tuples(st.integers(1, 4), st.integers(1, 12)), elements=st.floats(-20, 20, width=32))
 DRAWS = st.floats(0, 1 - 2**-24, width=32)  # what fits below 1 in fp32
@@ -78,4 +86,92 @@ def test_tokens_come_as_often_as_they_are_likely(temperature: float, top_k: int,
 def test_an_excluded_token_is_never_chosen() -> None:
     logits = torch.tensor([[0.0, float("-inf"), 1.0]])
     assert {_chosen(logits, draw / 100)[0] for draw in range(100)} == {0, 2}
-    assert _chosen(logits, 1 - 2**-24) == [0]
+    assert _chosen(logits, 1 - 2**-24) == [2]
+    assert _chosen(logits, 1 - 2**-24, top_k=3) == [0]  # the likeliest come first, and rounding does not lead to the excluded one
+
+
+HOWS = [
+    Sampling(0.7),
+    Sampling(0.7, top_k=5),
+    Sampling(1.3, top_k=10**6),
+    Sampling(0.8, top_k=50, top_p=0.9),
+    Sampling(0.8, top_p=0.95),
+    Sampling(1.5, top_p=0.5),
+    Sampling(1.0, min_p=0.1),
+    Sampling(1.0, top_k=20, top_p=0.97, min_p=0.02),
+    Sampling(1.0, typical_p=0.6),
+    Sampling(0.9, top_k=40, top_p=0.9, min_p=0.01, typical_p=0.8),
+    Sampling(0.9, top_p=0.9, typical_p=0.8),
+]
+
+
+def _theirs(logits: torch.Tensor, how: Sampling) -> torch.Tensor:
+    """What transformers leaves of the logits."""
+    warpers = LogitsProcessorList([TemperatureLogitsWarper(how.temperature)])
+    if how.top_k:
+        warpers.append(TopKLogitsWarper(how.top_k))
+    if how.top_p < 1:
+        warpers.append(TopPLogitsWarper(how.top_p))
+    if how.min_p:
+        warpers.append(MinPLogitsWarper(how.min_p))
+    if how.typical_p < 1:
+        warpers.append(TypicalLogitsWarper(how.typical_p))
+    return warpers(torch.zeros(len(logits), 1, dtype=torch.int64), logits.double()).float()  # in fp32 its own sums are off
+
+
+@pytest.mark.parametrize("how", HOWS, ids=str)
+@pytest.mark.parametrize(("width", "spread"), [(12, 1.0), (500, 3.0), (9001, 1.0), (9001, 4.0)])
+def test_the_filters_leave_what_those_of_transformers_leave(how: Sampling, width: int, spread: float) -> None:
+    logits = torch.randn(4, width, generator=torch.Generator().manual_seed(width)) * spread
+    logits[1, ::3] = -torch.inf
+    ours, theirs = filtered(logits, how), _theirs(logits, how)
+    differ = (ours > -torch.inf) != (theirs > -torch.inf)
+    assert differ.sum(-1).max() <= (width > 1000), "rounding moves the border of thousands by one token at most"
+    torch.testing.assert_close(ours[~differ], theirs[~differ])
+    assert (logits.softmax(-1)[differ] < 1e-4).all()
+
+
+@pytest.mark.parametrize("how", HOWS, ids=str)
+def test_tokens_are_drawn_from_the_filtered_distribution(how: Sampling) -> None:
+    logits = torch.randn(1, 30, generator=torch.Generator().manual_seed(2))
+    chances = filtered(logits, how).softmax(-1)[0].double()
+    draws = (torch.arange(20_000, dtype=torch.float64) + 0.5) / 20_000
+    found = drawn_tokens(logits.expand(len(draws), -1), how, draws)
+    counts = torch.bincount(found, minlength=30) / len(draws)
+    assert counts[chances == 0].sum() == 0
+    torch.testing.assert_close(counts.double(), chances, atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize("how", HOWS, ids=str)
+def test_other_rows_change_nothing(how: Sampling) -> None:
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(6, 3000, generator=generator) * torch.tensor([0.1, 1, 2, 3, 5, 9])[:, None]
+    logits[3] = logits[3].round()  # many that are as likely
+    draws = torch.rand(6, generator=generator, dtype=torch.float64)
+    alone = [drawn_tokens(logits[[b]], how, draws[[b]]) for b in range(6)]
+    assert torch.equal(drawn_tokens(logits, how, draws), torch.cat(alone))
+
+
+def test_what_is_as_likely_as_the_last_of_k_is_kept_as_in_transformers() -> None:
+    logits = torch.randn(3, 5000, generator=torch.Generator().manual_seed(4)).mul(2).round()
+    how = Sampling(top_k=20)
+    assert torch.equal(filtered(logits, how), _theirs(logits, how))
+    assert int((filtered(logits, how)[0] > -torch.inf).sum()) > 20
+
+
+@pytest.mark.parametrize("width", [1, 63, 64, 65, 1000, 4096, 4103])
+def test_the_searches_are_those_of_torch(width: int) -> None:
+    logits = torch.randn(5, width + 3, generator=torch.Generator().manual_seed(width))[:, :width]  # a part of wider rows
+    assert torch.equal(greedy_tokens(logits), logits.argmax(-1))
+    assert torch.equal(greedy_tokens(logits.round()), logits.round().argmax(-1)), "of equals the first"
+    for k in {1, min(7, width), width}:
+        scores, tokens = likeliest(logits, k)
+        assert torch.equal(scores, logits.topk(k).values)
+        assert torch.equal(logits.gather(-1, tokens), scores)
+
+
+def test_without_any_token_some_token_is_named() -> None:
+    logits = torch.full((2, 300), -torch.inf)
+    for how in HOWS:
+        found = drawn_tokens(logits, how, torch.tensor([0.0, 0.9], dtype=torch.float64))
+        assert ((found >= 0) & (found < 300)).all()

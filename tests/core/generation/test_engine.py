@@ -1,10 +1,13 @@
 """Drawn texts are those of transformers where it has the same rule, and depend on nothing but prompt, seed and settings."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import PreTrainedModel
 
-from aigc.core.generation.engine import Decoding, Drawn, Request, draw, room_for
+from aigc.core.generation.engine import local
+from aigc.core.generation.request import Decoding, Drawn, Request
 from aigc.core.tokens.text import TextCodec
 from conftest import CONTEXT, MakeModel
 
@@ -36,15 +39,25 @@ def _theirs(model: PreTrainedModel, codec: TextCodec, ids: list[int], max_tokens
     return found[0, len(ids) :].tolist()
 
 
+def draw(model: PreTrainedModel, codec: TextCodec, requests: list[Request], decoding: Decoding) -> list[Drawn]:
+    """Rows in the order of the requests."""
+    keyed = [replace(request, key=key) for key, request in enumerate(requests)]
+    with local(model, codec) as engine:
+        found = {request.key: drawn for request, drawn in engine.draw(keyed, decoding)}
+    return [replace(found[key], ids=()) for key in range(len(requests))]
+
+
+def room_for(model: PreTrainedModel, codec: TextCodec, prompt_tokens: int) -> int:
+    """New tokens that fit behind a prompt."""
+    with local(model, codec) as engine:
+        return engine.room_for(prompt_tokens)
+
+
 def _biased(model: PreTrainedModel, token: int, by: float) -> None:
     """Add to one token's score, whatever the prompt."""
-
-    def add(_module: object, _inputs: object, logits: torch.Tensor) -> torch.Tensor:
-        logits = logits.clone()
-        logits[..., token] += by
-        return logits
-
-    model.get_output_embeddings().register_forward_hook(add)
+    bias = torch.zeros(model.config.vocab_size)
+    bias[token] = by
+    model.get_output_embeddings().bias = torch.nn.Parameter(bias)
 
 
 @FAMILIES
@@ -100,7 +113,7 @@ def test_the_context_is_filled_and_never_left(family: str, tiny_model: MakeModel
     lengths = [CONTEXT - 1, 1, CONTEXT - 10]
     requests = [Request(range(1, length + 1), 0) for length in lengths]
     found = draw(model, codec, requests, Decoding(1000, temperature=0.0, top_k=0, top_p=1.0))
-    assert [one.tokens for one in found] == [room_for(model, length) for length in lengths] == [1, CONTEXT - 1, 10]
+    assert [one.tokens for one in found] == [room_for(model, codec, length) for length in lengths] == [1, CONTEXT - 1, 10]
     assert {one.finish for one in found} == {"length"}
     alone = [draw(model, codec, [request], Decoding(1000, 0.0, 0, 1.0))[0] for request in requests]
     assert found == alone

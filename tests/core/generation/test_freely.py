@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from aigc.core.generation.engine import Decoding, Request, draw, draw_freely
+from aigc.core.generation.engine import draw_freely, local
+from aigc.core.generation.request import Decoding, Request
 from aigc.core.model.attention import NAME
 from aigc.core.model.learner import Learner
 from aigc.core.tokens.text import TextCodec
@@ -32,9 +33,11 @@ def test_mode_and_attention_are_left_as_they_were(family: str, training: bool, t
 def test_it_is_what_plain_drawing_says(family: str, tiny_model: MakeModel, codec: TextCodec) -> None:
     plain, packed = tiny_model(family, sharpen=4.0), tiny_model(family, sharpen=4.0)
     Learner(packed).train()
-    expected = draw(
-        plain, codec, [Request(codec.start, 7 + i) for i in range(3)], Decoding(20, temperature=0.8, top_k=50, top_p=0.95)
-    )
+    with local(plain, codec) as engine:
+        requests = [Request(codec.start or [codec.end], 7 + i, key=i) for i in range(3)]
+        drawn = engine.draw(requests, Decoding(20, temperature=0.8, top_k=50, top_p=0.95))
+        found = {request.key: one for request, one in drawn}
+    expected = [found[i] for i in range(3)]
     assert draw_freely(packed, codec, count=3, max_tokens=20, seed=7) == expected
     assert len({one.text for one in expected}) == 3
     assert draw_freely(packed, codec, count=1, max_tokens=20, seed=8) == expected[1:2]

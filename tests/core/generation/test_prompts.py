@@ -1,13 +1,19 @@
 """Each row is a prompt or a reason why it is none, whatever it is read from."""
 
 import json
-from collections.abc import Sequence
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
-from aigc.core.generation.prompts import BadPrompt, Prompt, read_prompts
+from aigc.core.generation import prompts
+from aigc.core.generation.prompts import BadPrompt, Prompt, arriving, read_prompts
 from aigc.errors import AigcError
 
 ROWS = [{"id": "a", "title": "Rain", "n": "1"}, {"id": "b", "title": "雨声", "n": "2"}]
@@ -98,3 +104,133 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "prompts.docx").touch()
     with pytest.raises(AigcError, match="unknown format"):
         _read(str(tmp_path / "prompts.docx"))
+
+
+def test_fields_and_origin_come_along(tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("id,title,n\na,Rain,1\n")
+    [prompt] = _read(str(tmp_path / "rows.csv"), "{title}")
+    assert isinstance(prompt, Prompt)
+    assert prompt.fields == {"id": "a", "title": "Rain", "n": "1"}
+    assert prompt.origin == f"{tmp_path / 'rows.csv'}:2"
+
+
+def test_a_parquet_file_and_a_field_with_a_text_of_its_own(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"id": [1, 2, 3], "title": ["雨", "sea", "sky"], "tone": [None, "", "glad"]})
+    frame.write_parquet(tmp_path / "rows.parquet")
+    found = _read(str(tmp_path / "rows.parquet"), "{title} {tone|calm}{more|}")
+    assert found == [Prompt("1", "雨 calm"), Prompt("2", "sea calm"), Prompt("3", "sky glad")]
+
+
+def test_many_rows_of_one_id_are_told_apart_at_once() -> None:
+    began = time.monotonic()
+    found = _read([{"prompt": "a", "id": "x#3"}, *({"prompt": "a", "id": "x"} for _ in range(20_000))])
+    assert len({one.id for one in found}) == 20_001
+    assert [one.id for one in found[:4]] == ["x#3", "x", "x#2", "x#4"]
+    assert time.monotonic() - began < 10
+
+
+class _Stdin:
+    """A standard input that a test writes to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        reader, self.writer = os.pipe()
+        self.stream = os.fdopen(reader, "rb")
+        monkeypatch.setattr(sys, "stdin", self.stream)
+
+    def write(self, *lines: object, end: str = "\n") -> None:
+        os.write(self.writer, "".join(json.dumps(line) + end for line in lines).encode())
+
+    def end(self) -> None:
+        os.close(self.writer)
+
+
+@pytest.fixture
+def stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[_Stdin]:
+    """A standard input of the test's own."""
+    one = _Stdin(monkeypatch)
+    yield one
+    one.stream.close()
+
+
+def test_prompts_of_stdin_are_there_before_more_have_come(stdin: _Stdin) -> None:
+    found = arriving("-", "{prompt}")
+    for text in ("one", "two"):
+        stdin.write({"prompt": text})
+        one = next(found)
+        assert isinstance(one, Prompt) and one.text == text
+        began = time.monotonic()
+        assert next(found) is None
+        assert time.monotonic() - began < 5 * prompts.PATIENCE
+    stdin.write({"prompt": "three"}, {"prompt": "four"}, [1], {"prompt": "five"}, end="\n\n")
+    stdin.write({"prompt": "six"}, end="")
+    stdin.end()
+    assert [getattr(one, "text", None) for one in found] == ["three", "four", None, "five", "six"]
+
+
+def test_between_pauses_stdin_is_waited_for(stdin: _Stdin) -> None:
+    found = arriving("-", "{prompt}")
+    timer = threading.Timer(4 * prompts.GRACE, stdin.write, [{"prompt": "late"}])
+    timer.start()
+    assert isinstance(next(found), Prompt)  # there is no pause before the first one
+    timer.join()
+    stdin.end()
+    assert list(found) == []
+
+
+def test_a_fast_pipe_has_no_pauses(stdin: _Stdin) -> None:
+    rows = [{"prompt": "雨" * 20, "id": number} for number in range(3000)]
+
+    def feed() -> None:
+        for row in rows:
+            stdin.write(row)
+        stdin.end()
+
+    thread = threading.Thread(target=feed)
+    thread.start()
+    found = [one for one in arriving("-", "{prompt}") if one is not None]
+    thread.join()
+    assert [one.id for one in found] == [str(number) for number in range(3000)]
+
+
+def test_who_drips_prompts_gets_answers_as_well(stdin: _Stdin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompts, "GRACE", 10.0)
+    monkeypatch.setattr(prompts, "PATIENCE", 0.05)
+    stop = threading.Event()
+
+    def drip() -> None:
+        while not stop.wait(0.02):
+            stdin.write({"prompt": "drop"})
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    found = arriving("-", "{prompt}")
+    while next(found) is not None:
+        pass
+    stop.set()
+    thread.join()
+    stdin.end()
+
+
+def test_a_line_without_end_is_a_bad_prompt(stdin: _Stdin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prompts, "MAX_LINE", 100)
+    found = arriving("-", "{prompt}")
+    stdin.write("x" * 300, {"prompt": "one"})
+    stdin.write("y" * 300, end="")
+    stdin.end()
+    first, second, third = (one for one in found if one is not None)
+    assert isinstance(first, BadPrompt) and first.origin == "-:1" and "a line of more than" in first.reason
+    assert isinstance(second, Prompt) and second.text == "one"
+    assert isinstance(third, BadPrompt) and third.origin == "-:3"
+
+
+def test_nobody_waits_for_prompts_whose_answers_nobody_reads(stdin: _Stdin) -> None:
+    reader, writer = os.pipe()
+    found = arriving("-", "{prompt}", reader=writer)
+    stdin.write({"prompt": "one"})
+    assert isinstance(next(found), Prompt)
+    assert next(found) is None
+    os.close(reader)
+    with pytest.raises(BrokenPipeError):
+        next(found)
+    os.close(writer)
+    stdin.end()

@@ -100,7 +100,7 @@ def _ray(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[
         import daft
         import ray
     except ImportError as error:
-        raise AigcError(f"clean.engine: ray needs {error.name}: pip install 'aigc[ray]'") from None
+        raise AigcError(f"working on Ray needs {error.name}: pip install 'aigc[ray]'") from None
     if not ray.is_initialized():
         with _no_signals():
             ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level="error")

@@ -11,8 +11,10 @@ import torch
 from transformers import PreTrainedModel
 
 from aigc.core.evaluation.probe_sets import Pair, Prompt
-from aigc.core.generation.engine import Decoding, Request, draw, room_for
+from aigc.core.generation.engine import local
+from aigc.core.generation.request import Decoding, Request
 from aigc.core.model.attention import unpacked
+from aigc.core.model.checkpoints import context_of
 from aigc.core.model.head import head
 from aigc.core.model.losses import token_losses
 from aigc.core.rules.apply import measure
@@ -117,19 +119,21 @@ def _judged(model: PreTrainedModel, codec: TextCodec, prompts: Sequence[Prompt],
         prompt: [_ids(codec, sampling.prefix + text) for _, text in prompt.variants]
         for prompt in chosen(prompts, sampling.continuations)
     }
-    able = [prompt for prompt, some in ids.items() if all(room_for(model, len(one)) > 0 for one in some)]
+    context = context_of(model)
+    able = [prompt for prompt, some in ids.items() if all(len(one) < context for one in some)]
     work = []
     for number, prompt in enumerate(able):
         seed = int(np.random.SeedSequence([sampling.seed, number]).generate_state(1)[0])
-        work += [(prompt, *variant, Request(one, seed)) for variant, one in zip(prompt.variants, ids[prompt], strict=True)]
+        work += [(prompt, *variant, one, seed) for variant, one in zip(prompt.variants, ids[prompt], strict=True)]
     decoding = Decoding(sampling.max_tokens, temperature=1.0, top_k=0, top_p=TOP_P)
-    said: list[str] = []
-    for first in range(0, len(work), AT_ONCE):
-        said += [one.text for one in draw(model, codec, [request for *_, request in work[first : first + AT_ONCE]], decoding)]
+    said = [""] * len(work)
+    with local(model, codec, slots=AT_ONCE) as engine:
+        for request, drawn in engine.draw((Request(one, seed, key=key) for key, (*_, one, seed) in enumerate(work)), decoding):
+            said[request.key] = drawn.text
     scores = measure(pl.Series(said, dtype=pl.String), Toxicity()).to_list()
     found = [
         _Judged(prompt, group, text, continuation, score)
-        for (prompt, group, text, _), continuation, score in zip(work, said, scores, strict=True)
+        for (prompt, group, text, *_), continuation, score in zip(work, said, scores, strict=True)
     ]
     return found, len(ids) - len(able)
 
@@ -225,7 +229,7 @@ def log_likelihoods(
     read = [*(codec.start or [codec.end]), *codec.encode([prefix])[0]]
     ids = codec.encode(list(texts))
     able = sorted(
-        (number for number, text in enumerate(ids) if room_for(model, len(read) + len(text)) >= 0),
+        (number for number, text in enumerate(ids) if len(read) + len(text) <= context_of(model)),
         key=lambda number: len(ids[number]),
     )
     found: list[tuple[float, int] | None] = [None] * len(ids)

@@ -8,8 +8,8 @@ import torch
 from transformers import PreTrainedModel
 
 from aigc.core.batches.sample import IGNORED, Ids, Sample
-from aigc.core.generation.engine import Decoding, Request, draw, room_for
-from aigc.core.model.attention import unpacked
+from aigc.core.generation.engine import local
+from aigc.core.generation.request import Decoding, Request
 from aigc.core.tokens.text import TextCodec
 
 __all__ = ["Question", "answers", "questions"]
@@ -60,19 +60,15 @@ def answers(
     Args:
         dtype: of autocast; None for none.
     """
-    training = model.training
-    model.eval()
-    device = next(model.parameters()).device.type
-    with unpacked(model), torch.inference_mode(), torch.autocast(device, dtype, enabled=dtype is not None):
-        order = sorted(range(len(asked)), key=lambda i: len(asked[i].prompt_ids))  # of about one length together
-        found = [""] * len(asked)
-        for first in range(0, len(order), AT_ONCE):
-            places = order[first : first + AT_ONCE]
-            some = [asked[place] for place in places]
-            said = (_generated if model.config.is_encoder_decoder else _continued)(model, codec, some, max_tokens)
-            for place, text in zip(places, said, strict=True):
-                found[place] = text.strip()
-    model.train(training)
+    found = [""] * len(asked)
+    with local(model, codec, slots=AT_ONCE, dtype=dtype) as engine:
+        able = [place for place, question in enumerate(asked) if engine.room_for(len(question.prompt_ids)) > 0]
+        able.sort(key=lambda place: len(asked[place].prompt_ids))  # of about one length together
+        requests = [Request(asked[place].prompt_ids.tolist(), 0, key=place) for place in able]
+        stops = frozenset(question.end for question in asked if question.end is not None)
+        decoding = Decoding(max_tokens, temperature=0.0, stops=stops)
+        for request, drawn in engine.draw(requests, decoding):
+            found[request.key] = drawn.text.strip()
     return found
 
 
@@ -80,39 +76,3 @@ def _end(wanted: Ids, codec: TextCodec) -> int | None:
     """The last token that stands for no text: the end of a turn may be followed by a line break."""
     silent = [int(token) for token in wanted if not codec.byte_lengths[token] or token == codec.end]
     return silent[-1] if silent else None
-
-
-def _continued(model: PreTrainedModel, codec: TextCodec, asked: Sequence[Question], max_tokens: int) -> list[str]:
-    stops = frozenset(question.end for question in asked if question.end is not None)
-    able = [place for place, question in enumerate(asked) if room_for(model, len(question.prompt_ids)) > 0]
-    said = [""] * len(asked)
-    if able:
-        requests = [Request(asked[place].prompt_ids.tolist(), 0) for place in able]
-        decoding = Decoding(max_tokens, temperature=0.0, top_k=0, top_p=1.0, stops=stops)
-        for place, one in zip(able, draw(model, codec, requests, decoding), strict=True):
-            said[place] = one.text
-    return said
-
-
-def _generated(model: PreTrainedModel, codec: TextCodec, asked: Sequence[Question], max_tokens: int) -> list[str]:
-    longest = max(len(question.prompt_ids) for question in asked)
-    ids_BT = torch.full((len(asked), longest), codec.pad)
-    mask_BT = torch.zeros_like(ids_BT)
-    for row, question in enumerate(asked):
-        ids_BT[row, : len(question.prompt_ids)] = torch.from_numpy(question.prompt_ids)
-        mask_BT[row, : len(question.prompt_ids)] = 1
-    device = next(model.parameters()).device
-    out_BT = model.generate(
-        input_ids=ids_BT.to(device),
-        attention_mask=mask_BT.to(device),
-        max_new_tokens=max_tokens,
-        do_sample=False,
-        num_beams=1,
-        eos_token_id=codec.end,
-        pad_token_id=codec.pad,
-    )
-    return [codec.decode(_until(row[1:].tolist(), codec.end)) for row in out_BT]
-
-
-def _until(ids: list[int], end: int) -> list[int]:
-    return ids[: ids.index(end)] if end in ids else ids

@@ -32,7 +32,7 @@ from aigc.core.model.sources import ADAPTER, adapter_of, base_of, place_of, sour
 from aigc.core.tokens.text import TextCodec
 from aigc.errors import AigcError
 
-__all__ = ["Head", "codec_of", "context_of", "device_of", "load", "save", "save_shared", "weights_of"]
+__all__ = ["Head", "codec_of", "config_of", "context_of", "device_of", "load", "save", "save_shared", "weights_of"]
 
 DECODERS: tuple[Kind, ...] = ("decoder",)
 HEAD = "head.json"  # beside adapters: the classes that the head tells which lies with them
@@ -271,8 +271,24 @@ def weights_of(folder: Path) -> list[Path]:
     return found
 
 
-def context_of(model: PreTrainedModel) -> int:
+def config_of(start: str) -> PretrainedConfig:
+    """The config of a checkpoint.
+
+    Raises:
+        AigcError: it is not to be had.
+    """
+    source = source_of(start)
+    if (adapter := adapter_of(source)) is not None:
+        return config_of(base_of(adapter))
+    try:
+        config: PretrainedConfig = AutoConfig.from_pretrained(**place_of(start, source), trust_remote_code=False)
+    except FAULTS as error:
+        raise AigcError(why_not(start, Path(source).exists(), error)) from error
+    return config
+
+
+def context_of(model: PreTrainedModel | PretrainedConfig) -> int:
     """The longest sequence that the model was made for, in tokens."""
-    config = model.config
+    config = model.config if isinstance(model, PreTrainedModel) else model
     most = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
     return int(most or 1 << 30)

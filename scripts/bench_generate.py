@@ -1,0 +1,213 @@
+"""Tokens a second of generation, ours and the peers' on the same checkpoint and prompts, in one run.
+
+    python scripts/bench_generate.py CHECKPOINT [--tokens 128] [--rounds 3] [--engines torch openvino] [--precisions fp32 int8]
+    python scripts/bench_generate.py gpt2-6x384          # that shape with random weights
+    python scripts/bench_generate.py CHECKPOINT --genai FOLDER   # OpenVINO GenAI on its own export of the checkpoint
+
+Even: 1, 8 and 32 prompts of 16 to 112 tokens, all of which get `--tokens` new tokens. Ragged: 32 prompts whose texts end
+by themselves after a number of tokens of their own (lognormal, median 32, sigma 0.8, at most `--tokens`), 16 at once. Greedy.
+transformers.generate has a batch of 16 wait for the longest, as it does; what counts are the tokens of the texts. Rounds are
+interleaved, medians are told.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
+
+from aigc.core.generation import loop
+from aigc.core.generation.choosing import Chooser
+from aigc.core.generation.engine import Local, Setup, open_engine
+from aigc.core.generation.request import Decoding, Request
+from aigc.core.generation.writing import Writing
+from aigc.core.model import checkpoints
+
+SLOTS = 16  # at once, of ragged work
+SHAPE = "gpt2-6x384"
+
+
+@dataclass(frozen=True)
+class Work:
+    """Prompts, and how many tokens each is to get."""
+
+    name: str
+    prompts: list[list[int]]
+    lengths: list[int]
+    slots: int
+
+    @property
+    def tokens(self) -> int:
+        """New ones, in all."""
+        return sum(self.lengths)
+
+
+class Bounded(Chooser):
+    """Ends each text after its own number of tokens, whatever the model says."""
+
+    lengths: Sequence[int] = ()
+
+    def begin(self, request: Request, room: int) -> Writing:
+        """See Chooser."""
+        return super().begin(request, min(room, self.lengths[request.key]))
+
+
+class OwnLengths(StoppingCriteria):
+    """The same for transformers.generate: a row is done after its own number of tokens."""
+
+    def __init__(self, prompt_tokens: int, lengths: Sequence[int]) -> None:
+        self._prompt_tokens = prompt_tokens
+        self._lengths = torch.tensor(lengths)
+
+    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
+        """(B,) which rows are done."""
+        return (input_ids.shape[1] - self._prompt_tokens) >= self._lengths
+
+
+def works(vocabulary: int, tokens: int, seed: int = 0) -> list[Work]:
+    """What is measured."""
+    rng = np.random.default_rng(seed)
+
+    def prompts(count: int) -> list[list[int]]:
+        return [rng.integers(100, vocabulary - 100, rng.integers(16, 113)).tolist() for _ in range(count)]
+
+    even = [Work(f"{count} at once", prompts(count), [tokens] * count, count) for count in (1, 8, 32)]
+    lengths = np.clip(rng.lognormal(np.log(32), 0.8, 32).astype(int), 1, tokens).tolist()
+    return [*even, Work("ragged", prompts(32), lengths, SLOTS)]
+
+
+def theirs(model: PreTrainedModel, work: Work, pad: int) -> list[list[int]]:
+    """By transformers.generate, padded on the left."""
+    found = []
+    for first in range(0, len(work.prompts), work.slots):
+        prompts = work.prompts[first : first + work.slots]
+        lengths = work.lengths[first : first + work.slots]
+        longest = max(map(len, prompts))
+        ids_BT = torch.full((len(prompts), longest), pad)
+        mask_BT = torch.zeros_like(ids_BT)
+        for row, prompt in enumerate(prompts):
+            ids_BT[row, longest - len(prompt) :] = torch.tensor(prompt)
+            mask_BT[row, longest - len(prompt) :] = 1
+        out_BT = model.generate(
+            input_ids=ids_BT,
+            attention_mask=mask_BT,
+            max_new_tokens=max(lengths),
+            do_sample=False,
+            eos_token_id=None,
+            pad_token_id=pad,
+            stopping_criteria=StoppingCriteriaList([OwnLengths(longest, lengths)]),
+        )
+        found += [row[longest : longest + length].tolist() for row, length in zip(out_BT, lengths, strict=True)]
+    return found
+
+
+def ours(engine: Local, work: Work) -> list[list[int]]:
+    """By an engine of ours, with what its `draw` does."""
+    most = max(work.lengths)
+    decoding = Decoding(most, temperature=0.0, min_tokens=most)
+    chooser = Bounded(engine.codec, decoding, vocabulary=engine.vocabulary, device=torch.device("cpu"))
+    chooser.lengths = work.lengths
+    requests = [Request(prompt, 0, key=number) for number, prompt in enumerate(work.prompts)]
+    found = {request.key: list(drawn.ids) for request, drawn in loop.draw(engine.stepper, chooser, requests)}
+    return [found[number] for number in range(len(requests))]
+
+
+def genai(folder: str, work: Work) -> Callable[[], list[list[int]]]:
+    """By OpenVINO GenAI's continuous batching, called directly."""
+    import openvino as ov
+    import openvino_genai as og
+
+    scheduler = og.SchedulerConfig()
+    scheduler.max_num_seqs = work.slots
+    scheduler.cache_size = 2
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "KV_CACHE_PRECISION": "f32", "INFERENCE_NUM_THREADS": torch.get_num_threads()}
+    pipeline = og.ContinuousBatchingPipeline(folder, scheduler, "CPU", settings, {})
+    tensors = [ov.Tensor(np.array([prompt], np.int64)) for prompt in work.prompts]
+
+    def config(length: int) -> Any:
+        one = og.GenerationConfig()
+        one.max_new_tokens, one.min_new_tokens, one.ignore_eos, one.do_sample = length, length, True, False
+        return one
+
+    configs = [config(length) for length in work.lengths]
+
+    def run() -> list[list[int]]:
+        return [list(result.m_generation_ids[0]) for result in pipeline.generate(tensors, configs)]
+
+    return run
+
+
+def checkpoint(given: str, folder: Path) -> str:
+    """The folder of a checkpoint; one of random weights is made where its shape is given."""
+    if given != SHAPE:
+        return given
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=50257, n_positions=512, n_embd=384, n_layer=6, n_head=6)
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    vocabulary = {symbol: number for number, symbol in enumerate(sorted(pre_tokenizers.ByteLevel.alphabet()))}
+    vocabulary |= {f"<{number}>": number for number in range(len(vocabulary), 50257)}
+    backend = Tokenizer(models.BPE(vocabulary, []))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="<50256>").save_pretrained(folder)
+    return str(folder)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint")
+    parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--engines", nargs="*", default=["torch", "openvino"])
+    parser.add_argument("--precisions", nargs="*", default=["fp32", "int8"])
+    parser.add_argument("--genai", help="a folder that OpenVINO GenAI loads")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    with tempfile.TemporaryDirectory() as temporary:
+        start = checkpoint(given.checkpoint, Path(temporary) / "model")
+        model, codec = checkpoints.load(start)
+        model.eval()
+        for work in works(codec.vocabulary, given.tokens):
+            runs: dict[str, Callable[[], list[list[int]]]] = {
+                "transformers": lambda work=work: theirs(model, work, codec.pad)  # type: ignore[misc]
+            }
+            for kind in given.engines:
+                for precision in given.precisions if kind == "openvino" else ["fp32"]:
+                    engine = open_engine(start, Setup(kind, precision, slots=work.slots, cache=Path(temporary) / "cache"))
+                    assert isinstance(engine, Local)
+                    runs[f"aigc {kind} {precision}"] = lambda engine=engine, work=work: ours(engine, work)  # type: ignore[misc]
+            if given.genai:
+                runs["openvino genai"] = genai(given.genai, work)
+            seconds: dict[str, list[float]] = {name: [] for name in runs}
+            texts: dict[str, list[list[int]]] = {}
+            for _ in range(given.rounds):
+                for name, run in runs.items():
+                    started = time.perf_counter()
+                    texts[name] = run()
+                    seconds[name].append(time.perf_counter() - started)
+            base = statistics.median(seconds["transformers"])
+            print(f"{work.name}: {len(work.prompts)} prompts, {work.tokens} new tokens")
+            for name, found in seconds.items():
+                median = statistics.median(found)
+                same = sum(a == b for a, b in zip(texts[name], texts["transformers"], strict=True))
+                ratios = statistics.median(t / s for t, s in zip(seconds["transformers"], found, strict=True))
+                print(
+                    f"  {name:<22} {work.tokens / median:8.1f} tokens/s   x{base / median:.2f} (round by round x{ratios:.2f})"
+                    f"   {same} of {len(work.prompts)} texts as transformers'",
+                    flush=True,
+                )
+
+
+if __name__ == "__main__":
+    main()

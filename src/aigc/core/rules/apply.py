@@ -10,6 +10,7 @@ from aigc.core.rules import ledger
 from aigc.core.rules.facts import FACTS, facts
 from aigc.core.rules.rule import LANGUAGE, Duplicates, Edit, Measure, Memory, Rule, Surveyor
 from aigc.core.rules.table import name_of
+from aigc.errors import AigcError
 
 __all__ = ["Finding", "Outcome", "Seen", "Step", "apply", "language_of", "measure"]
 
@@ -28,6 +29,7 @@ class Step:
     after: pl.Series | None = None  # an edit's new texts
     values: pl.Series | None = None  # a measure's numbers
     bounds: pl.Series | None = None  # the bound that each breaks
+    details: pl.Series | None = None  # what a measure says of those that were hit, in words
     found: pl.DataFrame | None = None  # a duplicates rule's keeper and similarity
 
 
@@ -53,6 +55,9 @@ def apply(documents: pl.DataFrame, rules: Sequence[Rule], finding: Finding | Non
         documents: columns id, text (never null) and any others.
         rules: edits, measures and duplicates.
         finding: who knows the whole corpus; needed where a rule is a Surveyor.
+
+    Raises:
+        AigcError: a measure reads a column that the documents do not have.
     """
     dropped: list[pl.DataFrame] = [documents.clear()]
     entries: list[pl.DataFrame] = [ledger.rows([], "dropped")]
@@ -103,7 +108,8 @@ def _entries(step: Step) -> pl.DataFrame:
     if step.after is not None:
         return ledger.rows(ids, "edited", rule=name)
     if step.values is not None and step.bounds is not None:
-        return ledger.rows(ids, "dropped", rule=name, value=step.values.filter(step.hit), bound=step.bounds.filter(step.hit))
+        values, bounds = step.values.filter(step.hit), step.bounds.filter(step.hit)
+        return ledger.rows(ids, "dropped", rule=name, value=values, bound=bounds, detail=step.details)
     assert step.found is not None
     found = step.found.filter(step.hit)
     verdict = "dropped" if getattr(step.rule, "drop", True) else "marked"
@@ -127,7 +133,7 @@ def _measured(documents: pl.DataFrame, rules: Sequence[Measure], known: Callable
     broken = {name: rule.broken_bound(pl.col(f"value {name}")) for name, rule in zip(expressions, rules, strict=True)}
     needed = {name for e in [*expressions.values(), *broken.values()] for name in e.meta.root_names()} & set(FACTS)
     more = {name: counter for rule in rules for name, counter in rule.counters().items()}
-    counted = documents.select("text").hstack(facts(documents["text"], sorted(needed), more))
+    counted = _read(documents, rules).hstack(facts(documents["text"], sorted(needed), more))
     values = counted.with_columns(expression.cast(pl.Float64).alias(f"value {name}") for name, expression in expressions.items())
     bounds = values.with_columns(expression.alias(name) for name, expression in broken.items())
     steps = []
@@ -136,9 +142,21 @@ def _measured(documents: pl.DataFrame, rules: Sequence[Measure], known: Callable
         seen = documents.filter(alive)
         bound = bounds[name].filter(alive)
         hit = bound.is_not_null()
-        steps.append(Step(rule, seen, hit, values=values[f"value {name}"].filter(alive), bounds=bound))
+        detail = rule.detail()
+        details = None if detail is None else counted.filter(alive).filter(hit).select(detail.alias("detail"))["detail"]
+        steps.append(Step(rule, seen, hit, values=values[f"value {name}"].filter(alive), bounds=bound, details=details))
         alive &= bounds[name].is_null()
     return steps
+
+
+def _read(documents: pl.DataFrame, rules: Sequence[Measure]) -> pl.DataFrame:
+    """The text, and those columns that the measures read, under the names that `rule.column` gives them."""
+    owners = {name: rule for rule in rules for name in rule.columns()}
+    for name, rule in owners.items():
+        if name not in documents.columns:
+            others = [one for one in documents.columns if one != "text" and ":" not in one]
+            raise AigcError(f"{name_of(rule)} needs the field {name!r}; fields found: {', '.join(others)}")
+    return documents.select("text", *(pl.col(name).alias(f"column {name}") for name in owners))
 
 
 def measure(texts: pl.Series, rule: Measure) -> pl.Series:

@@ -13,6 +13,7 @@ SCHEMA: dict[str, type[pl.DataType]] = {
     "rule": pl.String,
     "value": pl.Float64,  # what a measure found
     "bound": pl.String,  # the bound that it broke, e.g. "min 50 (en)"
+    "detail": pl.String,  # what it found, where a number does not say it
     "keeper": pl.String,  # for a duplicate, the document that stays
     "similarity": pl.Float64,  # to the keeper, 0 to 1
     "origin": pl.String,  # file:line of a row that was read, or could not be

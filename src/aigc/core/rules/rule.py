@@ -22,6 +22,7 @@ __all__ = [
     "Memory",
     "Rule",
     "Surveyor",
+    "column",
     "said",
 ]
 
@@ -30,6 +31,11 @@ TEXT = pl.col("text")
 _IS_CHINESE = (pl.col("han") > 0) & (pl.col("han") >= 0.3 * pl.col("letters"))
 LANGUAGE = pl.when(_IS_CHINESE).then(pl.lit("zh")).otherwise(pl.lit("en"))
 """Which bound applies: zh where three letters in ten or more are Han characters, en for all other text. Reads facts."""
+
+
+def column(name: str) -> pl.Expr:
+    """A column that came with the documents, for a measure that names it in `columns`: it clashes with no fact of that name."""
+    return pl.col(f"column {name}")
 
 
 def in_language(language: str) -> pl.Expr:
@@ -138,6 +144,14 @@ class Measure(Rule):
     @abstractmethod
     def value(self) -> pl.Expr:
         """The number for each document, from facts (see facts.py) or the column `text`."""
+
+    def columns(self) -> list[str]:
+        """Columns of the documents that its expressions read beside text, through `column`."""
+        return []
+
+    def detail(self) -> pl.Expr | None:
+        """What it found in a document, in words for the ledger; None where the value says all. Only asked of what it drops."""
+        return None
 
     def counters(self) -> dict[str, Any]:
         """Columns that its expression reads beside facts and text, and the function of Units that counts each (see facts.py)."""

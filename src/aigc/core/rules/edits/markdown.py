@@ -11,7 +11,7 @@ from aigc.core.rules.rule import TEXT, Edit
 if TYPE_CHECKING:
     from markdown_it.token import Token
 
-__all__ = ["MarkdownToText"]
+__all__ = ["MAYBE_MARKDOWN", "MarkdownToText", "is_markdown"]
 
 
 class MarkdownToText(Edit):
@@ -31,13 +31,13 @@ class MarkdownToText(Edit):
         return TEXT.map_batches(self._plain, return_dtype=pl.String)
 
     def _plain(self, texts: pl.Series) -> pl.Series:
-        rows = [row for row in texts.str.contains(_MAYBE).arg_true() if _is_markdown(texts[row])]
+        rows = [row for row in texts.str.contains(MAYBE_MARKDOWN).arg_true() if is_markdown(texts[row])]
         if not rows:
             return texts
         return texts.scatter(rows, [_to_text(texts[row], code=self.code) for row in rows])
 
 
-_MAYBE = r"[*_`]|\]\(|(?m)^[ \t]{0,3}(?:#{1,6} |~~~|>|\|?[ \t:|-]*-\|?[ \t]*$)|<!--"
+MAYBE_MARKDOWN = r"[*_`]|\]\(|(?m)^[ \t]{0,3}(?:#{1,6} |~~~|>|\|?[ \t:|-]*-\|?[ \t]*$)|<!--"
 
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?:(?:[\w-]+[ \t]*:|[ \t]+\S|- |#).*\n|[ \t]*\n)+?(?:---|\.\.\.)[ \t]*(?:\n|\Z)")
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -76,7 +76,8 @@ _STAND_INS = str.maketrans(
 _ORIGINALS = {ord(new): chr(old) for old, new in _STAND_INS.items()}
 
 
-def _is_markdown(text: str) -> bool:
+def is_markdown(text: str) -> bool:
+    """Whether a text has marks that plain text hardly ever has, or several kinds of those that it may have."""
     if any(sign.search(text) for sign in _SURE):
         return True
     kinds = sum(1 for sign in _SIGNS if sign.search(text))

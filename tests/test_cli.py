@@ -9,7 +9,8 @@ import pytest
 
 from command import Aigc
 
-COMMANDS = ["clean", "split", "pretrain", "finetune", "tune", "evaluate", "generate", "run", "check", "trace", "new", "schema"]
+STAGES = ["clean", "split", "pretrain", "finetune", "tune", "evaluate", "generate"]
+COMMANDS = [*STAGES, "chat", "run", "check", "trace", "new", "schema", "export", "detect"]
 NOUNS = ["river", "stone", "cloud", "paper", "window", "garden", "letter", "market", "winter", "doctor"]
 
 

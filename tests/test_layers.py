@@ -27,11 +27,14 @@ MAY_IMPORT = {  # what lies between core and the stages, and all of ours that ea
     "adaptation": ["core", "console", "errors", "preparation", "runs", "schema"],
     "licences": [],
     "card": ["core", "errors", "licences", "runs"],
+    "labels": ["card", "core", "errors", "licences", "lineage", "pages", "runs", "schema"],
     "judging": ["core", "preparation"],
     "probing": ["core", "schema"],
     "learning": ["card", "core", "console", "errors", "judging", "pages", "preparation", "probing", "runs", "schema", "signals"],
     "planning": ["adaptation", "core", "errors", "lineage", "preparation", "pretraining", "runs", "schema"],
     "search": [*("adaptation", "config", "errors", "learning", "lineage", "pretraining", "runs", "schema", "signals")],
+    "production": ["console", "core", "errors", "labels", "lineage", "runs", "schema"],
+    "publishing": ["config", "stages"],  # commands, as cli
     "proof": ["core.training", "console", "errors", "runs", "schema"],
 }
 

@@ -134,7 +134,8 @@ def test_a_second_run_skips_all_and_a_change_reruns_what_depends_on_it(finished:
 def test_generate_is_a_filter(finished: Path) -> None:
     rows = [{"id": f"p{i}", "title": title} for i, title in enumerate(["A quiet harbour", "夜里的雨", "Two cats"])]
     stdin = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    arguments = ("generate", QUICKSTART, "generate.prompts=-", "generate.output=-", "generate.count=1", "generate.rules=[]")
+    keys = [f"generate.{key}" for key in ("prompts=-", "output=-", "count=1", "rules=[]", "ordered=true")]
+    arguments = ("generate", QUICKSTART, *keys)
     done = Aigc(finished)(*arguments, stdin=stdin)
     assert done.returncode == 0, done.stderr
     out = [json.loads(line) for line in done.stdout.splitlines()]

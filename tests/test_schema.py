@@ -25,6 +25,9 @@ GOOD_RULES = [
         if name != "blocklist" and not any(f.is_required() for f in rule.model_fields.values())
     ),
     {"blocklist": {"words": ["傻逼", "idiot"]}},
+    {"topic": {"checkpoint": "x", "in": ["sport"]}},
+    {"missing_facts": {"fields": ["who"]}},
+    {"invented_numbers": {"fields": ["amount"]}},
     {"top_ngram": {"n": 2, "max": 0.2}},
     {"duplicate_ngrams": {"n": 5, "max": 0.2}},
     {"phrases": ["lorem ipsum"]},

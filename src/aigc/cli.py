@@ -9,7 +9,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from aigc import __version__
+from aigc import __version__, publishing
 
 __all__ = ["app", "main"]
 
@@ -100,9 +100,7 @@ def _stage(name: str, file: str, overrides: list[str] | None, **options: Any) ->
 def clean(
     file: File,
     overrides: Overrides = None,
-    sample: Annotated[
-        int | None, typer.Option("--sample", min=1, metavar="ROWS", help="Dry run: a report on so many rows.")
-    ] = None,
+    sample: Annotated[int | None, typer.Option("--sample", min=1, metavar="ROWS", help="Report on so many rows only.")] = None,
     explain: Annotated[str | None, typer.Option("--explain", metavar="ID", help="What happened to this document.")] = None,
 ) -> None:
     """Raw files into documents: edits, measures and duplicates, with a ledger of every decision.
@@ -115,10 +113,8 @@ def clean(
     """
     if explain is not None and sample is not None:
         raise typer.BadParameter("--sample makes a report, --explain reads one: use one of them")
-    if explain is not None:
-        _stage("explain", file, overrides, document=explain)
-    else:
-        _stage("clean", file, overrides, **({} if sample is None else {"sample": sample}))
+    name, options = ("clean", {"sample": sample}) if explain is None else ("explain", {"document": explain})
+    _stage(name, file, overrides, **options)
 
 
 @_command
@@ -163,8 +159,7 @@ def tune(file: File, overrides: Overrides = None) -> None:
 
     \b
     Example:
-      aigc tune configs/news.yaml search.trials=40
-      aigc tune configs/news.yaml search.processes=4
+      aigc tune configs/news.yaml search.trials=40 search.processes=4
     """
     from aigc.search import variants
 
@@ -183,15 +178,32 @@ def evaluate(file: File, overrides: Overrides = None) -> None:
 
 
 @_command
-def generate(file: File, overrides: Overrides = None) -> None:
+def generate(
+    file: File,
+    overrides: Overrides = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Show the texts while they are drawn, one after the other.")] = False,
+) -> None:
     """Prompts into samples that passed the rules: JSON lines in the run folder, and on stdout unless that is a terminal.
+
+    With generate.output=a.jsonl rows go there, and rejected ones to a.rejected.jsonl. The same command again does what is missing.
 
     \b
     Example:
       aigc generate configs/news.yaml | jq .text
       head prompts.jsonl | aigc generate configs/news.yaml generate.prompts=- generate.output=-
     """
-    _stage("generate", file, overrides, echo=not sys.stdout.isatty())
+    _stage("generate", file, overrides, echo=not sys.stdout.isatty(), stream=stream)
+
+
+@_command
+def chat(file: File, overrides: Overrides = None) -> None:
+    """Try the checkpoint by hand: lines from stdin, answers on stdout. Ctrl-C ends an answer, Ctrl-D the chat.
+
+    \b
+    Example:
+      aigc chat configs/news.yaml generate.checkpoint=./my-checkpoint
+    """
+    _stage("chat", file, overrides)
 
 
 @_command
@@ -213,9 +225,7 @@ def run(
     from aigc.signals import terminate_in_order
 
     project = config.load(file, overrides or ())
-    for name in SECTIONS:
-        if getattr(project, name) is None:
-            continue
+    for name in (one for one in SECTIONS if getattr(project, one) is not None):
         why = "--force" if force else runs.why_not_current(project, name, lineage.sources(project, name))
         if why is None:
             print(f"{name}: up to date, see {runs.root(project) / name}", file=sys.stderr)
@@ -236,7 +246,6 @@ def check(
 
     \b
     Example:
-      aigc check configs/quickstart.yaml
       aigc check configs/quickstart.yaml --measure
     """
     _stage("check", file, overrides, measure=measure)
@@ -254,12 +263,7 @@ def trace(
     Example:
       aigc trace 000000-0 configs/quickstart.yaml
     """
-    from aigc import config
-
-    project = config.load(file, overrides or ())
-    from aigc.stages import trace as stage
-
-    stage.run(project, sample_id)
+    _stage("trace", file, overrides, sample_id=sample_id)
 
 
 @_command
@@ -291,6 +295,9 @@ def schema() -> None:
     print(json.dumps(document, indent=2, ensure_ascii=False))
 
 
+export, detect = _command(publishing.export), _command(publishing.detect)
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"aigc {__version__}")
@@ -300,9 +307,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[
-        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version and exit.")
-    ] = False,
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")] = False,
 ) -> None:
     pass
 

@@ -13,7 +13,9 @@ import torch
 
 from aigc import console, runs, signals
 from aigc.card import CardFacts, write_card
+from aigc.core.documents.template import fields_of
 from aigc.core.model import checkpoints
+from aigc.core.rules.copies.index import LEARNED, training_texts, write_index
 from aigc.core.training.fit import Progress, Run, fit
 from aigc.core.training.replicas import Replicas, joined
 from aigc.core.training.report import TrainingReport
@@ -105,6 +107,8 @@ def train_stage(
             work.learner, work.codec, stage.folder / "model", writes=replicas.first, merged=work.beginning.merge
         )
         if replicas.first:
+            if watch is None:  # it is no trial
+                _index(project, task.name, stage.folder / "copies")
             _write(project.name, task.name, stage, report, device)
             for warning in write_card(stage.folder / "model", card_facts(project, task.name, report.as_json())):
                 console.warn(f"{task.name}: {warning}")
@@ -113,6 +117,15 @@ def train_stage(
         console.closing(task.name, time.monotonic() - started, runs.stage_folder(project, task.name))
     if stop.signal_number is not None:  # it came during the last step: `aigc run` must not go on to the next stage
         raise Stopped(f"stopped after {task.name}, which is complete", stop.signal_number)
+
+
+def _index(project: Project, name: str, folder: Path) -> None:
+    """What was learned, so that what is generated can be checked for copies of it."""
+    section = getattr(project, name)
+    given = [getattr(section, key, None) for key in ("document", "prompt", "completion")]
+    columns = [field for template in given if template for field in fields_of(template)]
+    tables = sorted(runs.stage_folder(project, "split").glob("train-*.parquet"))
+    write_index(training_texts(tables, [*columns, *LEARNED]), folder)
 
 
 @contextmanager

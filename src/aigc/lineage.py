@@ -83,6 +83,7 @@ def sources(project: Project, name: str) -> Sources:
         outside = project.generate.checkpoint
         given = project.generate.prompts
         prompts = files.expand([given]) if isinstance(given, str) else []
+        prompts += [path for path in project.generate.reads() if path.exists()]
     return Sources(files=[*prompts, *_files_of(outside)], stages=stages)
 
 

@@ -9,7 +9,7 @@ import polars as pl
 from aigc import console, lineage, runs
 from aigc.core.documents.files import STDIN
 from aigc.core.documents.reading import Batch, Failure, Reader
-from aigc.core.documents.template import fields_of
+from aigc.core.documents.template import needed_fields
 from aigc.core.generation.prompts import BadPrompt, read_prompts
 from aigc.errors import AigcError
 from aigc.planning import plan
@@ -121,7 +121,7 @@ def _templates(section: Training) -> list[str]:
 
 def _missing(name: str, templates: list[str], fields: set[str] | None) -> Iterator[str]:
     if fields is not None:
-        for field in dict.fromkeys(field for template in templates for field in fields_of(template)):
+        for field in dict.fromkeys(field for template in templates for field in needed_fields(template)):
             if field not in fields:
                 yield f"{name}: its template needs the column {field!r}; columns found: {', '.join(sorted(fields))}"
 

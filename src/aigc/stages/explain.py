@@ -37,7 +37,8 @@ def _sentence(row: dict[str, object]) -> str:
     if verdict == "read":
         return f"{row['id']}: read from {row['origin']}"
     if row["value"] is not None:
-        return f"{row['id']}: dropped by {rule}: {row['value']:.6g} breaks {row['bound']}"
+        detail = f" ({row['detail']})" if row.get("detail") else ""
+        return f"{row['id']}: dropped by {rule}: {row['value']:.6g} breaks {row['bound']}{detail}"
     if row["keeper"] is not None:
         return f"{row['id']}: {verdict} by {rule}: repeats {row['keeper']} (similarity {row['similarity']:.3f})"
     return f"{row['id']}: {verdict}" + (f" by {rule}" if rule else "")

@@ -5,92 +5,92 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, nullcontext
-from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
-
-import numpy as np
-import polars as pl
 
 from aigc import console, lineage, runs
-from aigc.core.generation.engine import Decoding, Request, draw, room_for
-from aigc.core.generation.prompts import BadPrompt, Prompt, read_prompts
-from aigc.core.model import checkpoints
-from aigc.core.rules.apply import Seen, apply
-from aigc.errors import AigcError
+from aigc.core.generation.prompts import arriving
+from aigc.errors import AigcError, Stopped
+from aigc.production.drawing import WINDOW, origin_of
+from aigc.production.outcomes import Outcomes, in_files, on_stream
+from aigc.production.production import Production
+from aigc.production.rowfile import RowFile
+from aigc.production.sampling import Row, Sample, Told, windows
+from aigc.production.writers import preferences
 from aigc.schema import Generate, Project
+from aigc.signals import Terminated
 
 __all__ = ["run"]
 
-Row = dict[str, Any]
 
-
-def run(project: Project, *, echo: bool = False) -> None:
-    """Generate into the run folder, or, where `generate.output` is set, straight into that file or stdout.
+def run(project: Project, *, echo: bool = False, stream: bool = False) -> None:
+    """Generate into the run folder, or, where `generate.output` is set, into that file or onto stdout; go on with what is there.
 
     Args:
         echo: print the accepted rows of the run folder on stdout as well.
+        stream: print each text on stdout while it is drawn, one after the other.
+
+    Raises:
+        AigcError: prompts could not be used, or the rows that are there are of another origin.
+        Stopped: by a signal.
     """
     started = time.monotonic()
     sources = lineage.sources(project, "generate")
     section = project.generate
     assert section is not None
     if section.output is None:
-        with runs.stage(project, "generate", sources) as stage:
-            counts = _write(project, section, stage.folder / "samples.jsonl", stage.folder / "rejected.jsonl", echo)
-            stage.rows = {name: counts[name] for name in ("prompts", "samples", "accepted", "rejected", "failed")}
-            stage.write_json("report.json", dict(sorted(counts.items())))
-        where: object = runs.stage_folder(project, "generate")
+        with runs.stage(project, "generate", sources, resume=True) as stage:
+            stage.keep = True
+            accepted, rejected = stage.folder / "samples.jsonl", stage.folder / "rejected.jsonl"
+            origin = origin_of(project)
+            with in_files(accepted, rejected, origin, retries=section.retries, interrupted=stage.resumed) as out:
+                _generate(project, section, out, echo=echo and not stream, stream=stream)
+            stage.rows = {name: out.counts[name] for name in ("prompts", "samples", "accepted", "rejected", "failed")}
+            stage.write_json("report.json", dict(sorted(out.counts.items())))
+        _close(out.counts, started, runs.stage_folder(project, "generate"), "in rejected.jsonl")
+    elif section.output == "-":
+        if stream:
+            raise AigcError("generate.output=- writes rows to stdout, where --stream shows texts: use one of them")
+        out = on_stream(sys.stdout, origin_of(project), retries=section.retries)
+        _generate(project, section, out)
+        _close(out.counts, started, "stdout", "above")
     else:
-        counts = _write(project, section, None if section.output == "-" else Path(section.output), None, False)
-        where = "stdout" if section.output == "-" else section.output
-    lines = [(name, rows) for name, rows in counts.items()]
-    console.table("generate: what became of every sample", ["", "rows"], lines)
-    console.closing("generate", time.monotonic() - started, where)
-    if counts["failed"]:
-        raise AigcError(
-            f"{counts['failed']:,} of {counts['prompts']:,} prompts could not be used; the reasons are above or in rejected.jsonl"
-        )
+        path = Path(section.output).expanduser()
+        with in_files(path, None, origin_of(project), retries=section.retries) as out:
+            _generate(project, section, out, stream=stream)
+        _close(out.counts, started, path, f"in {out.rejected.path}" if out.rejected is not None else "above")
 
 
-def _write(project: Project, section: Generate, accepted: Path | None, rejected: Path | None, echo: bool) -> Counter[str]:
-    """Draw samples batch by batch and write each row as soon as it is judged."""
-    stage = lineage.checkpoint_stage(project, "generate")
-    start = str(runs.stage_folder(project, stage) / "model") if stage else str(section.checkpoint)
-    model, codec = checkpoints.load(start, checkpoints.device_of(project.device))
-    decoding = Decoding(section.max_tokens, section.temperature, section.top_k, section.top_p)
-    provenance = {"model": _fingerprint(start), "config": runs.digest(section.model_dump(mode="json"))[:16]}
-    seen = Seen()
-    counts: Counter[str] = Counter(prompts=0, samples=0, accepted=0, rejected=0, failed=0)
-    with ExitStack() as stack:
-        out = sys.stdout if accepted is None else stack.enter_context(accepted.open("w", encoding="utf-8"))
-        bad = stack.enter_context(rejected.open("w", encoding="utf-8") if rejected else nullcontext(None))
-        advance = stack.enter_context(console.progress("generate", _total(section), "samples"))
-        work = _requests(project, section, counts, bad, model, codec)
-        while batch := list(islice(work, section.batch_size)):
-            drawn = draw(model, codec, [request for _, request in batch], decoding)
-            rows = [
-                row | {"text": one.text, "tokens": one.tokens, "finish": one.finish, "seed": request.seed, **provenance}
-                for (row, request), one in zip(batch, drawn, strict=True)
-            ]
-            counts["samples"] += len(rows)
-            for row, reason in _judged(section, rows, seen):
-                counts["rejected" if reason else "accepted"] += 1
-                if reason:
-                    counts[f"  rejected by {reason['rule']}"] += 1
-                _put(bad if reason else out, row | (reason or {}))
-                if echo and not reason:
-                    echo = _echoed(row)
-            advance(len(rows))
-    return counts
+def _generate(project: Project, section: Generate, out: Outcomes, *, echo: bool = False, stream: bool = False) -> None:
+    """Draw what is missing; each row is written as soon as it is judged."""
+    if echo and isinstance(out.accepted, RowFile):
+        out.shown = _Echo(out.accepted)
+    if stream and section.workers is not None:
+        raise AigcError("--stream shows what is drawn here, and workers draw elsewhere: use one of them")
+    production = Production(project, out, _spoken() if stream else None)
+    both_piped = section.prompts == section.output == "-"
+    size = WINDOW * section.batch_size * (section.workers or 1)
+    prompts = arriving(section.prompts, section.prompt, reader=sys.stdout.fileno() if both_piped else None)
+    try:
+        if not out.unmet:
+            production.open()  # while prompts are on their way
+        with console.progress("generate", _total(section), "samples") as advance:
+            for window in windows(prompts, count=section.count, size=size):
+                production.do(window)
+                advance(len(window.samples))
+    except KeyboardInterrupt as signal:
+        raise Stopped(_stopped(out), 15 if isinstance(signal, Terminated) else 2) from None
+    if stream:
+        print(flush=True)
+    if section.best_of is not None and isinstance(out.accepted, RowFile) and out.accepted.regular:
+        _write_preferences(out.accepted)
 
 
-def _fingerprint(start: str) -> str:
-    """The weights' hash, or the hub name that they were loaded by."""
-    weights = checkpoints.weights_of(Path(start).expanduser())
-    return runs.digest([runs.sha256(path) for path in weights])[:16] if weights else start
+def _write_preferences(samples: RowFile) -> None:
+    """The candidates that lost beside those that won, for finetune's task preference: beside the samples."""
+    with samples.path.with_suffix(".preferences.jsonl").open("w", encoding="utf-8") as file:
+        for line in samples.lines():
+            for pair in preferences(json.loads(line)):
+                file.write(json.dumps(pair, ensure_ascii=False) + "\n")
 
 
 def _total(section: Generate) -> int | None:
@@ -99,55 +99,50 @@ def _total(section: Generate) -> int | None:
     return section.count * (1 if section.prompts is None else len(section.prompts))
 
 
-def _requests(
-    project: Project, section: Generate, counts: Counter[str], bad: TextIO | None, model: Any, codec: Any
-) -> Iterator[tuple[Row, Request]]:
-    """Prompts, tokenised, each `count` times with a seed of its own."""
-    for prompt in read_prompts(section.prompts, section.prompt):
-        counts["prompts"] += 1
-        ids: list[int] = []
-        if isinstance(prompt, Prompt):
-            ids = [*codec.start, *codec.encode([codec.prefix + prompt.text])[0]] or [codec.end]
-            if room_for(model, len(ids)) < 1:
-                prompt = BadPrompt(prompt.id, "prompt", f"{len(ids)} tokens leave no room in the model's context")
-        if isinstance(prompt, BadPrompt):
-            counts["failed"] += 1
-            _put(bad, {"id": prompt.id, "origin": prompt.origin, "reason": prompt.reason})
-            if bad is None:
-                console.warn(f"{prompt.origin}: {prompt.reason}")
-            continue
-        for number in range(section.count):
-            seed = int(np.random.SeedSequence([project.seed, *prompt.id.encode(), number]).generate_state(1)[0])
-            yield {"id": f"{prompt.id}-{number}", "prompt": prompt.text}, Request(ids, seed)
+def _stopped(out: Outcomes) -> str:
+    if not isinstance(out.accepted, RowFile):
+        return "stopped; with generate.output=FILE a run can be gone on with"
+    return f"stopped after {out.accepted.rows:,} accepted rows; run the same command again to go on from there"
 
 
-def _judged(section: Generate, rows: list[Row], seen: Seen) -> Iterator[tuple[Row, Row | None]]:
-    """Each row with its text after the edits, in order, and why it was rejected, None where it was not."""
-    documents = pl.DataFrame({name: [row[name] for row in rows] for name in ("id", "text")})
-    outcome = apply(documents, section.rules, seen)
-    texts = dict(pl.concat([outcome.kept, outcome.dropped]).iter_rows())
-    dropped = outcome.ledger.filter(verdict="dropped")
-    reasons = {entry["id"]: entry for entry in dropped.iter_rows(named=True)}
-    for row in rows:
-        text = texts[row["id"]]
-        if text != row["text"]:
-            row |= {"raw": row["text"], "text": text}
-        entry = reasons.get(row["id"])
-        wanted = ("rule", "value", "bound", "keeper")
-        yield row, {name: entry[name] for name in wanted if entry[name] is not None} if entry else None
+def _close(counts: Counter[str], started: float, where: object, reasons: str) -> None:
+    console.table("generate: what became of every sample", ["", "rows"], list(counts.items()))
+    console.closing("generate", time.monotonic() - started, where)
+    if counts["failed"]:
+        raise AigcError(f"{counts['failed']:,} of {counts['prompts']:,} prompts could not be used; the reasons are {reasons}")
 
 
-def _echoed(row: Row) -> bool:
-    """Show a row on stdout; False when the reader has had enough (`| head`): the run folder is filled all the same."""
-    try:
-        _put(sys.stdout, row)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return False
-    return True
+class _Echo:
+    """Shows the rows of a file on stdout, from the first one, until the reader has had enough (`| head`)."""
+
+    def __init__(self, file: RowFile) -> None:
+        self._open = True
+        for line in file.lines():
+            self._write(line.decode("utf-8", "surrogatepass"))
+
+    def __call__(self, row: Row) -> None:
+        self._write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def _write(self, line: str) -> None:
+        if self._open:
+            try:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                self._open = False
 
 
-def _put(file: TextIO | None, row: Row) -> None:
-    if file is not None:
-        file.write(json.dumps(row, ensure_ascii=False) + "\n")
-        file.flush()
+def _spoken() -> Told:
+    """Shows texts on stdout while they are drawn, each behind its prompt."""
+    last: tuple[str, int] | None = None
+
+    def told(sample: Sample, attempt: int, piece: str) -> None:
+        nonlocal last
+        if last != (sample.id, attempt):
+            sys.stdout.write(("" if last is None else "\n\n") + sample.prompt.text)
+            last = sample.id, attempt
+        sys.stdout.write(piece)
+        sys.stdout.flush()
+
+    return told

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aigc.core.documents.template import MissingField, fields_of, fill
+from aigc.core.documents.template import MissingField, fields_of, fill, needed_fields
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,13 @@ from aigc.core.documents.template import MissingField, fields_of, fill
         ("{year}", {"year": 2024}, "2024"),
         ("{a}{a}", {"a": "{b}"}, "{b}{b}"),
         ("no fields at all", {}, "no fields at all"),
+        ("{topic}, {tone|calm}", {"topic": "雨"}, "雨, calm"),
+        ("{tone|calm} {tone}", {"tone": None}, "calm "),
+        ("{tone|平静}", {"tone": ""}, "平静"),
+        ("{tone|calm}", {"tone": 0}, "0"),
+        ("[{note|}]", {}, "[]"),
+        ("{a|b|c}", {}, "b|c"),
+        ("{{a|b}}", {}, "{a|b}"),
     ],
 )
 def test_fields_go_in(template: str, row: dict[str, object], text: str) -> None:
@@ -34,6 +41,11 @@ def test_a_missing_field_is_named_with_the_fields_there_are() -> None:
 def test_fields_are_named_once_in_order() -> None:
     assert fields_of("{b} {a} {{c}} {b} {标题}") == ["b", "a", "标题"]
     assert fields_of("plain") == []
+
+
+def test_a_field_with_a_text_of_its_own_is_not_needed_unless_it_stands_without_one_too() -> None:
+    assert fields_of("{b|x} {a} {c|} {a|y} {{d}}") == ["b", "a", "c"]
+    assert needed_fields("{b|x} {a} {c|} {a|y} {{d}}") == ["a"]
 
 
 @given(st.text())

@@ -8,7 +8,7 @@ import polars as pl
 
 from aigc.core.batches.example import Example, Reader
 from aigc.core.documents.conversations import Broken
-from aigc.core.documents.template import fields_of
+from aigc.core.documents.template import fields_of, needed_fields
 from aigc.core.tokens.chat import Chat
 from aigc.core.training.corpus import templates
 from aigc.core.training.labels import class_numbers, values
@@ -103,7 +103,7 @@ def _rendered(schema: Schema, asked: Asked, form: _Form) -> Format:
     """A format whose rows are read one by one."""
     columns = [name for name in (*form.needs, *form.takes) if name in schema]
     for key, template in (("prompt", asked.prompt), ("completion", asked.completion)):
-        columns += [name for name in fields_of(_checked(template or "", key, schema)) if name not in columns]
+        columns += [name for name in fields_of(_checked(template or "", key, schema)) if name in schema and name not in columns]
     maker = Maker(asked)
     chats = asked.task != "seq2seq" and (form.chats or asked.chatty or _has_chat(schema, *form.needs))
     name = form.name if form.needs else "templates"
@@ -150,7 +150,7 @@ def _document(asked: Asked) -> str:
 
 
 def _checked(template: str, key: str, schema: Schema) -> str:
-    if missing := [name for name in fields_of(template) if name not in schema]:
+    if missing := [name for name in needed_fields(template) if name not in schema]:
         raise AigcError(f"finetune.{key}: columns found: {_found(schema)}; columns needed: {', '.join(missing)}")
     return template
 

@@ -11,11 +11,13 @@ interleaved, medians are told.
 """
 
 import argparse
+import json
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +28,11 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, StoppingC
 from aigc.core.generation import loop
 from aigc.core.generation.choosing import Chooser
 from aigc.core.generation.engine import Local, Setup, open_engine
+from aigc.core.generation.infilling import Middle
 from aigc.core.generation.request import Decoding, Request
 from aigc.core.generation.writing import Writing
 from aigc.core.model import checkpoints
+from aigc.core.tokens.text import TextCodec
 
 SLOTS = 16  # at once, of ragged work
 SHAPE = "gpt2-6x384"
@@ -71,12 +75,19 @@ class OwnLengths(StoppingCriteria):
         return (input_ids.shape[1] - self._prompt_tokens) >= self._lengths
 
 
-def works(vocabulary: int, tokens: int, seed: int = 0) -> list[Work]:
-    """What is measured."""
+def works(codec: TextCodec, tokens: int, seed: int = 0) -> list[Work]:
+    """What is measured; prompts are pieces of the bundled texts."""
     rng = np.random.default_rng(seed)
+    files = [resources.files("aigc") / "samples" / name for name in ("news.jsonl", "stories.jsonl")]
+    rows = [json.loads(line) for file in files for line in file.read_text("utf-8").split("\n") if line]
+    ids = [one for text in codec.encode([row["text"] for row in rows if row["id"].startswith("en-")]) for one in text]
 
     def prompts(count: int) -> list[list[int]]:
-        return [rng.integers(100, vocabulary - 100, rng.integers(16, 113)).tolist() for _ in range(count)]
+        found = []
+        for length in rng.integers(16, 113, count):
+            begin = rng.integers(len(ids) - length)
+            found.append(ids[begin : begin + length])
+        return found
 
     even = [Work(f"{count} at once", prompts(count), [tokens] * count, count) for count in (1, 8, 32)]
     lengths = np.clip(rng.lognormal(np.log(32), 0.8, 32).astype(int), 1, tokens).tolist()
@@ -172,21 +183,27 @@ def main() -> None:
     parser.add_argument("--engines", nargs="*", default=["torch", "openvino"])
     parser.add_argument("--precisions", nargs="*", default=["fp32", "int8"])
     parser.add_argument("--genai", help="a folder that OpenVINO GenAI loads")
+    parser.add_argument("--cache", type=Path, help="where converted models are kept; by default they are converted anew")
+    parser.add_argument("--only", nargs="*", help="names of works, such as ragged or '8 at once'")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     with tempfile.TemporaryDirectory() as temporary:
         start = checkpoint(given.checkpoint, Path(temporary) / "model")
         model, codec = checkpoints.load(start)
         model.eval()
-        for work in works(codec.vocabulary, given.tokens):
+        for work in works(codec, given.tokens):
+            if given.only and work.name not in given.only:
+                continue
             runs: dict[str, Callable[[], list[list[int]]]] = {
                 "transformers": lambda work=work: theirs(model, work, codec.pad)  # type: ignore[misc]
             }
             for kind in given.engines:
                 for precision in given.precisions if kind == "openvino" else ["fp32"]:
-                    engine = open_engine(start, Setup(kind, precision, slots=work.slots, cache=Path(temporary) / "cache"))
-                    assert isinstance(engine, Local)
-                    runs[f"aigc {kind} {precision}"] = lambda engine=engine, work=work: ours(engine, work)  # type: ignore[misc]
+                    engine = open_engine(
+                        start, Setup(kind, precision, slots=work.slots, cache=given.cache or Path(temporary) / "cache")
+                    )
+                    assert isinstance(engine, Middle) and isinstance(engine.engine, Local)
+                    runs[f"aigc {kind} {precision}"] = lambda engine=engine.engine, work=work: ours(engine, work)  # type: ignore[misc]
             if given.genai:
                 runs["openvino genai"] = genai(given.genai, work)
             seconds: dict[str, list[float]] = {name: [] for name in runs}

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from aigc.core.generation.loop import Watch
-from aigc.core.generation.request import Decoding, Drawn, Request
+from aigc.core.generation.request import Decoding, Drawn, Request, Watch
 
 
 class Scripted:

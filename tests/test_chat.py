@@ -107,6 +107,16 @@ def test_ctrl_c_stops_an_answer_and_not_the_chat(say: Chat, parrot: Parrot) -> N
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_of_a_prompt_whose_gap_was_filled_only_that_is_said(say: Chat, parrot: Parrot, monkeypatch: pytest.MonkeyPatch) -> None:
+    def filled(requests: Iterable[Request], decoding: Decoding, watch: Callable[[Request, str], None]) -> Iterator[object]:
+        for request in requests:
+            watch(request, "blue")
+            yield request, Drawn("The blue sky.", 1, "end")
+
+    monkeypatch.setattr(parrot, "draw", filled)
+    assert say("The [MASK] sky.") == "blue\n"
+
+
 @pytest.fixture(scope="module")
 def codec() -> TextCodec:
     """With a chat template."""

@@ -6,7 +6,8 @@ import pytest
 
 from aigc.config import MAX_BYTES, load
 from aigc.errors import ConfigError
-from aigc.schema import Project
+from aigc.foreign_keys import FOREIGN_KEYS
+from aigc.schema import SECTIONS, Project
 
 CLEAN = "name: a\nclean:\n  input: x.jsonl\n"
 
@@ -121,6 +122,14 @@ def test_an_alias_to_the_list_that_holds_it(tmp_path: Path) -> None:
 )
 def test_unknown_key(tmp_path: Path, content: str, message: str) -> None:
     assert message in error(tmp_path, f"name: a\n{content}")
+
+
+@pytest.mark.parametrize("name", sorted(FOREIGN_KEYS))
+def test_the_name_of_another_tool_is_told_in_ours_where_the_key_belongs(name: str, tmp_path: Path) -> None:
+    ours = FOREIGN_KEYS[name]
+    for section in (one for one, owner in SECTIONS.items() if ours in owner.model_fields):
+        told = f"{section}.{name}: unknown key; aigc calls it {section}.{ours}"
+        assert told in error(tmp_path, f"name: a\n{section}: {{{name}: 1}}"), section
 
 
 @pytest.mark.parametrize(

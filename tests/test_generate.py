@@ -233,8 +233,11 @@ def test_stream_shows_texts_behind_their_prompts(run: Generate, capsys: pytest.C
     rows = _rows("o.jsonl")
     assert capsys.readouterr().out == "\n\n".join(row["prompt"] + row["text"] for row in rows) + "\n"
     assert [row["id"] for row in rows] == ["000000-0", "000001-0", "000002-0"]
-    with pytest.raises(AigcError, match="use one of them"):
-        run(prompts=_topics(3), stream=True, output="-")
+    Path("o.jsonl").unlink()
+    for keys in ({"output": "-"}, {"output": "o.jsonl", "workers": 2}, {"best_of": {}}):
+        with pytest.raises(AigcError, match="use one of them"):
+            run(prompts=_topics(3), stream=True, **keys)
+    assert not list(Path().rglob("*.jsonl")) and not list(Path().rglob(".*")), "nothing was begun"
 
 
 def test_memory_does_not_grow_with_the_prompts(run: Generate, monkeypatch: pytest.MonkeyPatch) -> None:

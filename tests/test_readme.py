@@ -1,4 +1,4 @@
-"""Every command that the README and the page on training show is run, in the order in which it stands there."""
+"""Every command that the README and the pages on training and generation show is run, in the order in which it stands there."""
 
 import os
 import re
@@ -78,6 +78,20 @@ def test_training_commands_run(checkout: Path) -> None:
             assert "pretrain: killed behind step 5 of 7; going on from the checkpoint before" in done.stderr
             assert "7 steps at once and 7 steps with a kill behind step 5 end in the same bytes (model.safetensors " in done.stderr
             assert "optimiser.pt " in done.stderr
+
+
+def test_generation_commands_run(checkout: Path) -> None:
+    assert len(commands("generation.md")) >= 5
+    if not (checkout / "runs" / "quickstart" / "generate").exists():
+        run("aigc run configs/quickstart.yaml pretrain.steps=60 finetune.steps=10", checkout)
+    for command in commands("generation.md"):
+        done = run(re.sub(r"(aigc generate \S+)", r"\1 generate.rules=[]", command), checkout)
+        if "output=-" in command:
+            assert len(done.stdout.splitlines()) == 1
+    assert len((checkout / "a.jsonl").read_text("utf-8").splitlines()) == 8
+    assert done.stdout.count(": is generated (meta: Label 1, ContentProducer ExampleNews") == len(
+        list((checkout / "public").glob("*.html"))
+    )
 
 
 def test_readme_python_runs(checkout: Path) -> None:

@@ -5,11 +5,13 @@ import torch
 from transformers import PreTrainedModel
 
 from aigc.core.generation.engine import local
-from aigc.core.generation.request import Decoding
+from aigc.core.generation.gaps import GAP
+from aigc.core.generation.request import Decoding, Request
 from aigc.core.model import families
 from aigc.core.rules.structure import lints
 from aigc.core.tokens.text import TextCodec
 from aigc.core.tokens.training import train
+from aigc.errors import AigcError
 from aigc.production.long_form import Article, Brief, lacking, written
 from aigc.schema.decoding import Plan
 from scripted import Scripted
@@ -170,6 +172,39 @@ def test_a_small_context_is_never_left() -> None:
     (article,) = articles(engine, "雨" * 400)
     assert len(article.parts) == 3
     assert max(len(request.prompt_ids) for request in engine.requests) < 150
+
+
+def test_pieces_are_told_by_the_key_of_their_brief() -> None:
+    said: dict[int, str] = {}
+
+    def watch(request: Request, piece: str, /) -> None:
+        said[request.key] = said.get(request.key, "") + piece
+
+    briefs = [Brief({"topic": topic}, seed=1, key=key) for key, topic in ((5, "snow"), (7, "雨"))]  # the first is done early
+    list(written(Scripted(answer), briefs, PLAN, DECODING, watch=watch))  # type: ignore[arg-type]
+    assert said.keys() == {5, 7}
+    assert "归途来了。" in said[7] and "归途" not in said[5]
+
+
+class Gapless(Scripted):
+    """Knows no gaps, as a causal checkpoint that was not trained for them."""
+
+    def request(self, text: str, *, seed: int, key: int = 0) -> Request:
+        if GAP in text:
+            raise AigcError("the prompt has a gap")
+        return super().request(text, seed=seed, key=key)
+
+
+def test_a_gap_that_the_model_wrote_is_not_asked_of_it_and_that_of_a_row_is_told() -> None:
+    def gapped(prompt: str, seed: int) -> str:
+        return answer(prompt, seed) + ("" if prompt.endswith("大纲：") else "[MASK]")
+
+    (article,) = articles(Gapless(gapped), "雨")
+    assert article.text.count("[MASK]") >= 3, "what it wrote stays"
+    fields = {"topic": "雨", "who": "a [MASK]"}
+    assert lacking(PLAN, fields) is None
+    told = "plan.section: the field 'who' has a gap ([MASK]), and a plan fills in none"
+    assert lacking(PLAN.model_copy(update={"section": "{who}"}), fields) == told
 
 
 TEXTS = ["春天来了，花园里的花都开了。", "今天的天气很好，我们去公园散步吧。", "The quick brown fox jumps over the lazy dog."]

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from aigc.core.generation.prompts import BadPrompt, Prompt
 from aigc.core.generation.request import Decoding
-from aigc.production.sampling import Judge, Judged, Sample, Sampler, in_order, seed_of, single, windows
+from aigc.production.judge import Judge
+from aigc.production.sampling import Judged, Sample, Sampler, in_order, seed_of, windows
+from aigc.production.writers import single
 from aigc.schema import Project
 from generating import StandIn
 
@@ -114,6 +116,13 @@ def test_an_edit_keeps_what_was_drawn_beside_the_text() -> None:
     [one] = _sampler(StandIn(1), _judge("whitespace")).rows(_samples(1))
     assert one.row["raw"] == one.row["text"] + " "
     assert list(one.row)[:4] == ["id", "prompt", "text", "raw"]
+
+
+def test_what_each_edit_did_is_told_each_time_that_it_stands_in_the_list() -> None:
+    text = "Write to a@b.org, or call 13812345678."
+    rules = [{"redact": {"kinds": ["email"]}}, {"redact": {"kinds": ["phone"]}}]
+    [(row, _)] = _judge(*rules)([{"id": "1", "text": text}], [{}])
+    assert [(name, len(changes)) for name, changes in row["edits"].items()] == [("redact", 1), ("redact 2", 1)]
 
 
 @settings(max_examples=15, deadline=None)

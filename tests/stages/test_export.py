@@ -158,3 +158,17 @@ def test_the_command(aigc: Aigc) -> None:
     assert found.returncode == 0 and found.stdout.count("is generated") == 2
     assert aigc("export", "s.jsonl", "--format", "pdf").returncode == 2
     assert aigc("detect", "out/000000-0.html", "--checkpoint", "x").returncode == 2
+
+
+def test_samples_of_an_output_file_are_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    samples = _written(tmp_path / "out.jsonl", ROWS[:1])
+    project = _project(tmp_path)
+    assert project.generate is not None
+    for output, found in ((str(samples), True), ("-", False)):
+        given = project.model_copy(update={"generate": project.generate.model_copy(update={"output": output})})
+        if found:
+            export.run(given, to=tmp_path / "pub")
+            assert capsys.readouterr().out.splitlines() == [str(tmp_path / "pub" / "000000-0.md")]
+        else:
+            with pytest.raises(AigcError, match="name the file"):
+                export.run(given, to=tmp_path / "pub")

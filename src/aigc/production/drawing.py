@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from aigc import lineage, runs
-from aigc.core.generation.engine import Engine, Setup, open_cluster, open_engine
-from aigc.core.generation.request import Constraint, Decoding, Phrase, Watermark
+from aigc.core.generation.engine import Setup, open_engine
+from aigc.core.generation.remote import open_cluster
+from aigc.core.generation.request import Constraint, Decoding, Engine, Phrase, Watermark
 from aigc.core.model import checkpoints
 from aigc.core.rules.copies.index import FACTS
 from aigc.errors import AigcError
@@ -40,13 +41,15 @@ def engine_of(project: Project, *, slots: int | None = None) -> Engine:
     """Load the checkpoint.
 
     Args:
-        slots: samples drawn at once; None for what the section says.
+        slots: samples drawn at once, here; None for what the section says, there where it says.
 
     Raises:
-        AigcError: it cannot be loaded, or the engine that is asked for is not installed.
+        AigcError: it cannot be loaded or cannot go on from the begin of a text, or the engine that is asked for is not installed.
     """
     section = project.generate
     assert section is not None
+    if section.begin and checkpoints.config_of(start_of(project)).is_encoder_decoder:
+        raise AigcError("generate.begin is for causal checkpoints, and this is an encoder-decoder")
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     setup = Setup(
         section.engine,
@@ -54,10 +57,10 @@ def engine_of(project: Project, *, slots: int | None = None) -> Engine:
         device=str(checkpoints.device_of(project.device)),
         slots=slots or section.batch_size,
         cache=Path(home).expanduser() / "aigc",
-        search=section.beams > 1 or section.contrastive > 0,
+        decoding=decoding_of(section),
         draft=(section.draft.checkpoint, section.draft.tokens) if section.draft is not None else None,
     )
-    if section.workers is not None:
+    if section.workers is not None and slots is None:
         return open_cluster(start_of(project), setup, size=WINDOW * section.batch_size)
     return open_engine(start_of(project), setup)
 

@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from aigc.core.documents.template import MissingField, needed_fields
-from aigc.core.generation.engine import Engine
+from aigc.core.documents.template import MissingField, fields_of, needed_fields
 from aigc.core.generation.fitting import fitting
-from aigc.core.generation.loop import Watch
-from aigc.core.generation.request import Decoding, Drawn
+from aigc.core.generation.gaps import GAP
+from aigc.core.generation.request import Decoding, Drawn, Engine, Request, Watch
 from aigc.core.rules.article_parts import headings_of, paragraphs_of, section_of, title_of
 from aigc.core.rules.edits.sentences import FinishSentence
 from aigc.core.rules.lint import KINDS, Lint
@@ -87,7 +86,7 @@ class _Draft:
         outline = "\n".join(f"{i}. {one}" for i, one in enumerate(self.outline, start=1))
         body = "\n\n".join(f"{part.heading}\n{part.text}".strip() for part in self.parts)
         made = {"title": self.title, "outline": outline, "heading": heading, "written": body}
-        return {**self.brief.fields, **made}
+        return {**self.brief.fields, **{name: text.replace(GAP, "") for name, text in made.items()}}  # a model may write one
 
     @property
     def headings(self) -> Sequence[str]:
@@ -114,6 +113,8 @@ def lacking(plan: Plan, fields: Mapping[str, Any]) -> str | None:
         for needed in needed_fields(template or ""):
             if needed not in made and needed not in fields:
                 return f"plan.{name}: {MissingField(needed, fields)}"
+        if gapped := [one for one in fields_of(template or "") if GAP in str(fields.get(one))]:
+            return f"plan.{name}: the field {gapped[0]!r} has a gap ({GAP}), and a plan fills in none"
     return None
 
 
@@ -127,7 +128,7 @@ def written(
 
     Args:
         briefs: none of them `lacking`.
-        watch: is told each piece of text as it is settled; the request's key is the place of the brief.
+        watch: is told each piece of text as it is settled; the request's key is the brief's.
     """
     pen = _Pen(engine, plan, decoding, watch)
     drafts = [_Draft(brief, title=str(brief.fields.get("title") or "").strip()) for brief in briefs]
@@ -150,7 +151,7 @@ def written(
 
 @dataclass(frozen=True)
 class _Pen:
-    """Engine one part of each of several drafts."""
+    """Draws one part of each of several drafts."""
 
     engine: Engine
     plan: Plan
@@ -204,11 +205,16 @@ class _Pen:
         prompts = [
             fitting(self.engine, template, one, max_tokens=max_tokens, characters=self.plan.summary_characters) for one in values
         ]
+
+        def tell(request: Request, piece: str, /) -> None:
+            assert self.watch is not None
+            self.watch(replace(request, key=drafts[request.key].brief.key), piece)
+
         best: dict[int, _Found] = {}
         places = list(range(len(drafts)))
         for attempt in range(self.plan.retries + 1):
             requests = [self.engine.request(prompts[i], seed=_seed(drafts[i].brief.seed, step, attempt), key=i) for i in places]
-            drawn = {request.key: one for request, one in self.engine.draw(requests, decoding, self.watch)}
+            drawn = {request.key: one for request, one in self.engine.draw(requests, decoding, tell if self.watch else None)}
             for i, (text, faults) in zip(places, cleaned([drawn[i] for i in places], places), strict=True):
                 new = _Found(text, drawn[i], faults, attempt + 1)
                 better = i not in best or (bool(text), -len(faults)) > (bool(best[i].text), -len(best[i].faults))

@@ -10,8 +10,8 @@ from typing import Any, Protocol, TextIO
 
 from aigc.core.generation.prompts import BadPrompt
 from aigc.errors import AigcError
-from aigc.production.rowfile import RowFile
-from aigc.production.sampling import Judged, Row, Sample, seed_of
+from aigc.production.rowfile import Row, RowFile
+from aigc.production.sampling import Judged, Sample, seed_of
 
 __all__ = ["Origin", "Outcomes", "Recorded", "in_files", "judged_order", "on_stream"]
 
@@ -110,7 +110,7 @@ class Outcomes:
             final = True
         self.unmet -= len(found)
         for _, row in found:
-            if row["prompt"] != sample.prompt.text:
+            if (row["prompt"], row.get("begin", "")) != (sample.prompt.text, sample.begin):
                 assert self._old is not None
                 raise AigcError(
                     f"{self._old.path}: row {sample.id} was written for another prompt; {_way_out(self._old.path)}, or give the "

@@ -1,15 +1,19 @@
 """Windows of samples into the outcomes of a run: what is missing there is drawn."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from aigc import console
-from aigc.core.generation.engine import Engine
+from aigc.core.documents.template import MissingField, fill
+from aigc.core.generation.gaps import Gapped
 from aigc.core.generation.prompts import BadPrompt, Prompt
+from aigc.core.generation.request import Engine
 from aigc.core.rules.copies.rules import with_index
 from aigc.errors import AigcError
 from aigc.production.drawing import copies_of, decoding_of, engine_of
+from aigc.production.judge import Judge
 from aigc.production.outcomes import Outcomes, judged_order
-from aigc.production.sampling import Judge, Sample, Sampler, Told, Window, in_order
+from aigc.production.sampling import Sample, Sampler, Told, Window, in_order
 from aigc.production.writers import MADE_BY_PLAN, unplanned, writer_of
 from aigc.schema import Project
 
@@ -30,7 +34,7 @@ class Production:
         rules = project.generate.rules
         self._judge = Judge(rules if self._copies is None else with_index(rules, self._copies))
         self._opened: tuple[Engine, Sampler] | None = None
-        self._left_out = ""  # the last prompt that cannot be used
+        self._left_out = set[str]()  # prompts of the window that cannot be used
 
     def open(self) -> tuple[Engine, Sampler]:
         """Load the checkpoint, unless that was done; what is complete needs none.
@@ -58,7 +62,8 @@ class Production:
         out = self._out
         out.counts["prompts"] += len(window.bad) + sum(sample.number == 0 for sample in window.samples)
         self._fail(window.bad)
-        found = [(sample, out.recorded(sample)) for sample in window.samples]
+        self._left_out &= {sample.prompt.id for sample in window.samples[:1]}  # the samples of a prompt may stand in two windows
+        found = [(sample, out.recorded(sample)) for sample in self._begun(window.samples)]
         done = [one for _, one in found if one is not None and one.final]
         if out.interrupted and not out.unmet and len(done) < len(found):
             done = []
@@ -66,11 +71,25 @@ class Production:
         for one in done:
             out.keep(one)
         settled = {one.sample.id for one in done}
-        if missing := [sample for sample in window.samples if sample.id not in settled]:
+        if missing := [sample for sample, _ in found if sample.id not in settled]:
             samples = self._fitting(missing)
             judged = self.open()[1].rows(samples)
             for result in in_order(judged, samples) if self._section.ordered else judged:
                 out.put(result)
+
+    def _begun(self, samples: Sequence[Sample]) -> list[Sample]:
+        """With the begin of their texts; those whose prompt has no field for it fail. One of white space alone is none."""
+        if not self._section.begin:
+            return list(samples)
+        found = []
+        for sample in samples:
+            try:
+                begin = fill(self._section.begin, sample.prompt.fields)
+            except MissingField as error:
+                self._leave_out(sample.prompt, f"generate.begin: {error}")
+            else:
+                found.append(replace(sample, begin=begin if begin.strip() else ""))
+        return found
 
     def _fitting(self, samples: Sequence[Sample]) -> list[Sample]:
         """Those whose prompt can be used; the others fail."""
@@ -78,13 +97,14 @@ class Production:
         for sample in samples:
             prompt = sample.prompt
             if prompt.id not in usable:
-                reason = self._unusable(prompt)
+                reason = self._unusable(sample)
                 usable[prompt.id] = reason is None
                 if reason is not None:
                     self._leave_out(prompt, reason)
         return [sample for sample in samples if usable[sample.prompt.id]]
 
-    def _unusable(self, prompt: Prompt) -> str | None:
+    def _unusable(self, sample: Sample) -> str | None:
+        prompt = sample.prompt
         given = {*prompt.fields, *(MADE_BY_PLAN if self._section.plan is not None else ())}
         if missing := [name for name in self._judge.columns if name not in given]:
             found = ", ".join(map(str, prompt.fields)) or "none"
@@ -93,14 +113,17 @@ class Production:
             return reason
         engine, _ = self.open()
         try:
-            length = len(engine.request(prompt.text, seed=0).prompt_ids)
+            request = engine.request(sample.asked, seed=0)
         except AigcError as error:
             return str(error)
+        if sample.begin and isinstance(request, Gapped):
+            return "a text with a gap has its first words already: leave out generate.begin"
+        length = len(request.prompt_ids)
         return None if engine.room_for(length) > 0 else f"{length} tokens leave no room in the model's context"
 
     def _leave_out(self, prompt: Prompt, reason: str) -> None:
-        if prompt.id != self._left_out:  # its samples may stand in two windows
-            self._left_out = prompt.id
+        if prompt.id not in self._left_out:
+            self._left_out.add(prompt.id)
             self._fail([BadPrompt(prompt.id, prompt.origin, reason)])
 
     def _fail(self, bad: Iterable[BadPrompt]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from aigc.errors import AigcError
 
-__all__ = ["RowFile"]
+__all__ = ["Row", "RowFile"]
 
 BEGIN = b'{"id": '  # of each row
 

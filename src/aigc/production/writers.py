@@ -6,16 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from aigc.core.generation.engine import Engine
 from aigc.core.generation.prompts import Prompt
-from aigc.core.generation.request import Decoding, Drawn, Request
+from aigc.core.generation.request import Decoding, Drawn, Engine, Request
 from aigc.production.candidates import Candidate, best, nats_per_token, pairs, scores
 from aigc.production.long_form import Brief, lacking, written
-from aigc.production.sampling import Row, Sample, Told, Write, single
+from aigc.production.rowfile import Row
+from aigc.production.sampling import Sample, Told, Write
 from aigc.schema import Generate
 from aigc.schema.decoding import BestOf, Plan
 
-__all__ = ["MADE_BY_PLAN", "best_of", "planned", "preferences", "unplanned", "writer_of"]
+__all__ = ["MADE_BY_PLAN", "best_of", "planned", "preferences", "single", "unplanned", "writer_of"]
 
 MADE_BY_PLAN = ("title", "outline")  # keys that it puts into a row
 
@@ -37,6 +37,29 @@ def writer_of(
     return single(engine, decoding, seed=seed, told=told)
 
 
+def single(engine: Engine, decoding: Decoding, *, seed: int, told: Told | None = None) -> Write:
+    """Each sample is what the model draws once.
+
+    Args:
+        seed: the project's.
+    """
+
+    def write(samples: Sequence[Sample], attempt: int) -> Iterator[tuple[Sample, Drawn, Row]]:
+        begun = set[int]()
+
+        def watch(request: Request, piece: str, /) -> None:
+            assert told is not None
+            sample = samples[request.key]
+            told(sample, attempt, piece if request.key in begun else sample.begin + piece)
+            begun.add(request.key)
+
+        requests = (engine.request(one.asked, seed=one.seed(seed, attempt), key=key) for key, one in enumerate(samples))
+        for request, drawn in engine.draw(requests, decoding, None if told is None else watch):
+            yield samples[request.key], drawn, {}
+
+    return write
+
+
 def best_of(engine: Engine, asked: BestOf, decoding: Decoding, *, seed: int, copies: Path | None = None) -> Write:
     """Each sample is the best of several draws; its row says all of them and their scores.
 
@@ -50,7 +73,7 @@ def best_of(engine: Engine, asked: BestOf, decoding: Decoding, *, seed: int, cop
             for place, sample in enumerate(samples):
                 for number in range(asked.candidates):
                     own = int(np.random.SeedSequence([sample.seed(seed, attempt), number]).generate_state(1)[0])
-                    yield engine.request(sample.prompt.text, seed=own, key=place * asked.candidates + number)
+                    yield engine.request(sample.asked, seed=own, key=place * asked.candidates + number)
 
         found: dict[int, dict[int, Drawn]] = {}
         for request, drawn in engine.draw(requests(), decoding):
@@ -59,9 +82,13 @@ def best_of(engine: Engine, asked: BestOf, decoding: Decoding, *, seed: int, cop
             if len(found[place]) < asked.candidates:
                 continue
             drawings = [one for _, one in sorted(found.pop(place).items())]
-            (points,) = scores([[Candidate(one.text, nats_per_token(one)) for one in drawings]], asked.by, copies)
-            told = [{"text": one.text, "score": round(point, 4)} for one, point in zip(drawings, points, strict=True)]
-            yield samples[place], drawings[best(points)], {"candidates": told}
+            sample = samples[place]
+            texts = [sample.begin + one.text for one in drawings]
+            judged = [Candidate(text, nats_per_token(one)) for text, one in zip(texts, drawings, strict=True)]
+            (exact,) = scores([judged], asked.by, copies)
+            points = [round(point, 4) for point in exact]  # as `preferences` reads them
+            told = [{"text": text, "score": point} for text, point in zip(texts, points, strict=True)]
+            yield sample, drawings[best(points)], {"candidates": told}
 
     return write
 

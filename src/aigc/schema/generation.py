@@ -22,6 +22,9 @@ class Generate(Section):
     """a file (jsonl, csv, txt, parquet), `-` for stdin, or a list of texts or rows; by default one row with no fields"""
     prompt: str = "{prompt}"
     """template filled from each row's fields, e.g. "{title}\\n"; `{tone|calm}` is calm where the row has no tone """
+    begin: str = ""
+    """template of the first words of each text, which the model goes on from: they are part of it, and the bounds below do not
+    count them"""
     plan: Plan | None = None
     """write a long text part by part: a title, an outline, the sections"""
     output: str | None = None
@@ -97,9 +100,11 @@ class Generate(Section):
         if self.watermark is not None and self.watermark.kind == "synthid" and (self.temperature == 0 or given):
             raise ValueError("a synthid watermark lies in how tokens are drawn: with the likeliest ones use kind: greenlist")
         if self.plan is not None:
-            others = ("max_characters", "max_sentences", "min_tokens", "constrain", "best_of")
+            others = ("begin", "max_characters", "max_sentences", "min_tokens", "constrain", "best_of")
             if found := [name for name in others if getattr(self, name)]:
                 raise ValueError(f"plan says how long its parts are and what they look like: leave out {', '.join(found)}")
+        if self.begin and self.constrain is not None:
+            raise ValueError("constrain is the form of a whole text, and begin its first words: use one of them")
         if self.precision == "int8" and self.engine not in ("auto", "openvino"):
             raise ValueError("precision int8 is for engine openvino")
         if self.min_tokens > self.max_tokens:

@@ -9,8 +9,7 @@ from typing import Any
 from aigc import console
 from aigc.core.documents.conversations import Broken, Message
 from aigc.core.documents.template import MissingField, fields_of, fill, needed_fields
-from aigc.core.generation.engine import Engine
-from aigc.core.generation.request import Decoding, Request
+from aigc.core.generation.request import Decoding, Engine, Request
 from aigc.core.tokens.chat import Chat, chat_of, continued
 from aigc.errors import AigcError, ConfigError, Stopped
 from aigc.production.drawing import decoding_of, engine_of
@@ -101,8 +100,9 @@ def _say(engine: Engine, request: Request, decoding: Decoding) -> str:
 
         try:
             for _, drawn in engine.draw([request], decoding, watch):
-                rest = drawn.text.removeprefix("".join(said))
-                watch(request, rest)
+                told = "".join(said)
+                if drawn.text.startswith(told):  # else it is the whole prompt, whose gap is filled with what was told
+                    watch(request, drawn.text[len(told) :])
         except _Enough:
             pass
     print(flush=True)

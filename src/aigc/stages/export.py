@@ -41,7 +41,7 @@ def run(project: Project | None, *, samples: Path | None = None, to: Path | None
         )
     if samples is None:
         assert project is not None
-        samples = runs.stage_folder(project, "generate") / "samples.jsonl"
+        samples = _samples_of(project)
     folder = to or (runs.root(project) / "export" if project is not None else samples.with_name(f"{_stem(samples)}-export"))
     origins = origins_of(project) if project is not None else None
     for line in origins.cautions if origins is not None else ():
@@ -63,6 +63,17 @@ def run(project: Project | None, *, samples: Path | None = None, to: Path | None
                 print(path)
     if failed:
         raise AigcError(f"{failed:,} of {count:,} rows could not be exported; the reasons are above")
+
+
+def _samples_of(project: Project) -> Path:
+    """What the project's generate stage accepted."""
+    assert project.generate is not None
+    output = project.generate.output
+    if output is None:
+        return runs.stage_folder(project, "generate") / "samples.jsonl"
+    if output == "-":
+        raise AigcError("generate.output is stdout: name the file that the rows went to")
+    return Path(output).expanduser()
 
 
 def _stem(path: Path) -> str:

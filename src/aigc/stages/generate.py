@@ -13,8 +13,8 @@ from aigc.errors import AigcError, Stopped
 from aigc.production.drawing import WINDOW, origin_of
 from aigc.production.outcomes import Outcomes, in_files, on_stream
 from aigc.production.production import Production
-from aigc.production.rowfile import RowFile
-from aigc.production.sampling import Row, Sample, Told, windows
+from aigc.production.rowfile import Row, RowFile
+from aigc.production.sampling import Sample, Told, windows
 from aigc.production.writers import preferences
 from aigc.schema import Generate, Project
 from aigc.signals import Terminated
@@ -37,6 +37,8 @@ def run(project: Project, *, echo: bool = False, stream: bool = False) -> None:
     sources = lineage.sources(project, "generate")
     section = project.generate
     assert section is not None
+    if stream:
+        _check_stream(section)
     if section.output is None:
         with runs.stage(project, "generate", sources, resume=True) as stage:
             stage.keep = True
@@ -48,8 +50,6 @@ def run(project: Project, *, echo: bool = False, stream: bool = False) -> None:
             stage.write_json("report.json", dict(sorted(out.counts.items())))
         _close(out.counts, started, runs.stage_folder(project, "generate"), "in rejected.jsonl")
     elif section.output == "-":
-        if stream:
-            raise AigcError("generate.output=- writes rows to stdout, where --stream shows texts: use one of them")
         out = on_stream(sys.stdout, origin_of(project), retries=section.retries)
         _generate(project, section, out)
         _close(out.counts, started, "stdout", "above")
@@ -60,12 +60,19 @@ def run(project: Project, *, echo: bool = False, stream: bool = False) -> None:
         _close(out.counts, started, path, f"in {out.rejected.path}" if out.rejected is not None else "above")
 
 
+def _check_stream(section: Generate) -> None:
+    if section.output == "-":
+        raise AigcError("generate.output=- writes rows to stdout, where --stream shows texts: use one of them")
+    if section.workers is not None:
+        raise AigcError("--stream shows what is drawn here, and workers draw elsewhere: use one of them")
+    if section.best_of is not None:
+        raise AigcError("--stream shows a text while it is drawn, when nobody knows if it is the best_of several: use one of them")
+
+
 def _generate(project: Project, section: Generate, out: Outcomes, *, echo: bool = False, stream: bool = False) -> None:
     """Draw what is missing; each row is written as soon as it is judged."""
     if echo and isinstance(out.accepted, RowFile):
         out.shown = _Echo(out.accepted)
-    if stream and section.workers is not None:
-        raise AigcError("--stream shows what is drawn here, and workers draw elsewhere: use one of them")
     production = Production(project, out, _spoken() if stream else None)
     both_piped = section.prompts == section.output == "-"
     size = WINDOW * section.batch_size * (section.workers or 1)

@@ -45,11 +45,23 @@ pretrain:                         # a tokenizer and a Transformer from nothing; 
 
 generate:                         # prompts -> samples that passed the rules
   prompts: [{{title: A letter from the sea}}, {{title: 海边的来信}}]    # or a file, or - for stdin
-  prompt: "{{title}}\\n"
-  count: 2
+  prompt: "{{title}}\\n"             # fields of a row; {{tone|calm}} is calm where the row has no tone
+  count: 2                        # samples of each prompt
+  # output: samples.jsonl         # instead of the run folder; - for stdout
+  # engine: auto                  # torch, openvino (pip install 'aigc[openvino]'), vllm
+  # precision: auto               # fp32, bf16, int8 (openvino)
   max_tokens: 120
-  temperature: 0.8
-  rules: [finish_sentence, redact, exact_duplicates]
+  # max_sentences: 8              # or max_characters
+  # stop: "\\n\\n"                  # a text or several that end a sample
+  temperature: 0.8                # 0 takes the likeliest token each time
+  # banned: [lorem ipsum]         # never written; or a file with a text in each line
+  # constrain: {{choices: [yes, no]}}             # or json_schema, or regex
+  # best_of: {{candidates: 4}}      # the likeliest of four; by: measures as well
+  # plan: {{}}                      # long texts: a title, an outline, sections
+  rules: [finish_sentence, redact, exact_duplicates]    # {{copied_run: {{max: 50}}}} rejects what is copied from the training data
+  # retries: 3                    # draw again what the rules reject
+  # label: {{producer: YourName}}   # who generated it: what `aigc export` writes into each file
+  # watermark: {{key: 123}}         # a secret number of yours; `aigc detect` finds the mark again
 """
 
 

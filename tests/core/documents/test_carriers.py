@@ -117,7 +117,7 @@ def test_ray_without_its_packages_is_one_line(monkeypatch: pytest.MonkeyPatch, m
     monkeypatch.setitem(sys.modules, missing, None)
     other = {"ray": "daft", "daft": "ray"}[missing]
     monkeypatch.setitem(sys.modules, other, sys)  # anything that can be imported: Ray itself takes seconds
-    with pytest.raises(AigcError, match=rf"clean\.engine: ray needs {missing}: pip install 'aigc\[ray\]'"):
+    with pytest.raises(AigcError, match=rf"working on Ray needs {missing}: pip install 'aigc\[ray\]'"):
         list(engine_of("ray")(operator.neg, [1]))
 
 

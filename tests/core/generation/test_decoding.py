@@ -14,12 +14,19 @@ from transformers import (
     TypicalLogitsWarper,
 )
 
-from aigc.core.generation.decoding import Sampling, drawn_tokens, filtered, greedy_tokens, likeliest, next_tokens
+from aigc.core.generation.decoding import Sampling, drawn_tokens, filtered, greedy_tokens, likeliest
+from aigc.core.generation.request import Decoding
 
 LOGITS = arrays.arrays("float32", st.tuples(st.integers(1, 4), st.integers(1, 12)), elements=st.floats(-20, 20, width=32))
 DRAWS = st.floats(0, 1 - 2**-24, width=32)  # what fits below 1 in fp32
 TEMPERATURES = st.floats(0.05, 5)
 TOP_PS = st.floats(0.01, 1)
+
+
+def next_tokens(logits: torch.Tensor, *, temperature: float, top_k: int, top_p: float, draws_B: torch.Tensor) -> torch.Tensor:
+    """As a run with this decoding chooses."""
+    how = Sampling.of(Decoding(1, temperature, top_k, top_p))
+    return greedy_tokens(logits) if how is None else drawn_tokens(logits, how, draws_B.double())
 
 
 def _chosen(logits: torch.Tensor, draw: float, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0) -> list[int]:
@@ -52,10 +59,9 @@ def test_the_chosen_token_is_in_the_nucleus(logits: torch.Tensor, draw: float, t
 
 @given(logits=LOGITS.map(torch.from_numpy), draws=st.lists(DRAWS, min_size=4, max_size=4))
 def test_a_row_depends_on_its_own_draw_only(logits: torch.Tensor, draws: list[float]) -> None:
-    settings = {"temperature": 0.7, "top_k": 5, "top_p": 0.9}
     draws_B = torch.tensor(draws[: len(logits)])
-    together = next_tokens(logits, **settings, draws_B=draws_B)
-    alone = [next_tokens(logits[[b]], **settings, draws_B=draws_B[[b]]) for b in range(len(logits))]
+    together = next_tokens(logits, temperature=0.7, top_k=5, top_p=0.9, draws_B=draws_B)
+    alone = [next_tokens(logits[[b]], temperature=0.7, top_k=5, top_p=0.9, draws_B=draws_B[[b]]) for b in range(len(logits))]
     assert torch.equal(together, torch.cat(alone))
 
 

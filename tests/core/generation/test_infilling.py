@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import BertTokenizer, PreTrainedModel
 
-from aigc.core.generation.decoding import next_tokens
+from aigc.core.generation.decoding import Sampling, drawn_tokens
 from aigc.core.generation.gaps import GAP, Gapped, filled, parts_of
 from aigc.core.generation.infilling import Infilling, Middle
-from aigc.core.generation.loop import Watch
-from aigc.core.generation.request import Decoding, Drawn, Request
+from aigc.core.generation.request import Decoding, Drawn, Request, Watch
 from aigc.core.model import families
 from aigc.core.tokens.text import TextCodec
 from aigc.core.tokens.training import train
@@ -123,7 +122,7 @@ def test_one_gap_is_drawn_by_the_first_number_of_the_seed(model: PreTrainedModel
         logits = model(input_ids=ids).logits[ids == codec.mask]
     logits[:, codec.byte_lengths == 0] = -torch.inf
     draw = torch.tensor(np.random.default_rng(5).random(1))
-    wanted = next_tokens(logits, temperature=0.9, top_k=20, top_p=0.8, draws_B=draw)
+    wanted = drawn_tokens(logits, Sampling(0.9, top_k=20, top_p=0.8), draw)
     ((_, drawn),) = engine.draw([request], Decoding(1, temperature=0.9, top_k=20, top_p=0.8))
     assert list(drawn.ids) == wanted.tolist()
     assert drawn.likelihood is None
@@ -204,6 +203,7 @@ class Echo:
     """An engine that says its prompt."""
 
     name = "echo"
+    quality = ""
 
     def __init__(self, codec: TextCodec) -> None:
         self.codec = codec

@@ -40,8 +40,8 @@ class StandIn:
 
     def abort_request(self, names: list[str]) -> None:
         self.aborted += names
-        for name in names:
-            del self.going[name]
+        for name in names:  # which may be finished
+            self.going.pop(name, None)
 
     @torch.inference_mode()
     def step(self) -> list[Any]:
@@ -127,6 +127,38 @@ def test_requests_are_handed_over_only_as_they_are_needed(engines: Any) -> None:
     next(rows)
     assert len(taken) < 10
     assert len(list(rows)) == 31
+
+
+def test_what_was_left_under_way_is_ended_and_does_not_come_again(engines: Any) -> None:
+    engine, stand_in, _ = engines()
+    rows = engine.draw([engine.request(text, seed=1, key=key) for key, text in enumerate(TEXTS)], Decoding(12, temperature=0.0))
+    next(rows)
+    rows.close()
+    assert not stand_in.going
+    again = list(engine.draw([engine.request("雨", seed=1, key=9)], Decoding(3, temperature=0.0)))
+    assert [request.key for request, _ in again] == [9]
+
+
+def test_a_prompt_without_room_gets_no_text(engines: Any) -> None:
+    engine, stand_in, _ = engines()
+    full = Request([1] * stand_in.model_config.max_model_len, 0)
+    found = list(engine.draw([full, engine.request("a", seed=0, key=1)], Decoding(2, temperature=0.0)))
+    assert [(request.key, drawn.tokens, drawn.finish) for request, drawn in found] == [(0, 0, "length"), (1, 2, "length")]
+    assert len(stand_in.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("setup", "why"),
+    [
+        (Setup("vllm", decoding=Decoding(2, beams=2)), "vLLM cannot keep beams"),
+        (Setup("vllm", draft=("x", 4)), "generate.draft"),
+        (Setup("vllm", "int8"), "int8 is for engine openvino"),
+    ],
+    ids=str,
+)
+def test_what_it_cannot_do_is_told_before_anything_is_loaded(engines: Any, setup: Setup, why: str) -> None:
+    with pytest.raises(AigcError, match=why):
+        open_engine("no/such/checkpoint", setup)
 
 
 @pytest.mark.parametrize(("given", "name"), [({"phrases": (Phrase("x"),)}, "banned or discourage"), ({"beams": 2}, "beams")])

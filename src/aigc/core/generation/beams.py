@@ -9,15 +9,9 @@ import torch
 from aigc.core.generation.choosing import Chooser
 from aigc.core.generation.writing import Writing
 
-__all__ = ["Beams", "grow"]
+__all__ = ["Beams"]
 
 Key = tuple[int, tuple[int, ...]]  # a row, and the tokens of a beam
-
-
-def grow(writing: Writing, token: int, chooser: Chooser, nats: float = 0.0) -> None:
-    """Let a text, and what the rules remember of it, take in its next token."""
-    whole = [trace.take(token) for trace in writing.traces] if token not in chooser.terms.ends else []
-    writing.take(token, nats, whole=any(whole))
 
 
 class Beams:
@@ -79,7 +73,7 @@ class Beams:
         writing = self._first[row]
         for at, (token, one) in enumerate(zip(tokens, nats, strict=True)):
             if writing.finish is None and (row, tuple(tokens[:at])) not in self._stuck:
-                grow(writing, token, self._chooser, one)
+                self._chooser.take(writing, token, one)
         writing.close("length")
         return writing
 
@@ -97,5 +91,5 @@ class Beams:
             for trace in writing.traces:
                 for one in before.ids:
                     trace.take(one)
-        grow(writing, token, self._chooser)
+        self._chooser.take(writing, token)
         return writing

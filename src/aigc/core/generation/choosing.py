@@ -12,12 +12,11 @@ from aigc.core.generation.phrases import Phrases
 from aigc.core.generation.repeating import NoRepeatedGrams, RepetitionPenalty
 from aigc.core.generation.request import Decoding, Request
 from aigc.core.generation.spelling import known_tokens
+from aigc.core.generation.watermarks import marker
 from aigc.core.generation.writing import Terms, Trace, Writing
 from aigc.core.tokens.text import TextCodec
 
 __all__ = ["Chooser", "Rule"]
-
-_GREEDY = 1e-6  # a temperature below it takes the likeliest: fp32 cannot divide by less
 
 
 class Rule(Protocol):
@@ -59,17 +58,12 @@ class Chooser:
         start: Sequence[int] = (),
     ) -> None:
         self.terms = Terms.of(codec, decoding)
-        self._greedy = decoding.temperature < _GREEDY
-        self._sampling = Sampling(
-            decoding.temperature, decoding.top_k, decoding.top_p, decoding.min_p, min(decoding.typical_p, 1.0)
-        )
+        self._sampling = Sampling.of(decoding)
         self._device = torch.device(device)
         self._start = list(start)
         self._rules = self._rules_of(codec, decoding, vocabulary)
         self._marker = None
         if decoding.watermark is not None:
-            from aigc.core.generation.watermarks import marker
-
             self._marker = marker(decoding.watermark, vocabulary=vocabulary, device=self._device)
         known = known_tokens(codec)
         known = known[known < vocabulary]
@@ -108,9 +102,17 @@ class Chooser:
             if not some:
                 writing.close("length")
                 continue
-            whole = [trace.take(token) for trace in writing.traces] if token not in self.terms.ends else []
-            writing.take(token, nat, whole=any(whole))
+            self.take(writing, token, nat)
         return tokens
+
+    def take(self, writing: Writing, token: int, likelihood: float = 0.0) -> None:
+        """Let a text, and what the rules remember of it, take in its next token.
+
+        Args:
+            likelihood: the logarithm of its probability.
+        """
+        whole = [trace.take(token) for trace in writing.traces] if token not in self.terms.ends else []
+        writing.take(token, likelihood, whole=any(whole))
 
     def _rules_of(self, codec: TextCodec, decoding: Decoding, vocabulary: int) -> list[Rule]:
         terms, device = self.terms, self._device
@@ -128,6 +130,7 @@ class Chooser:
         return rules
 
     def scores(self, logits_BV: torch.Tensor, writings: Sequence[Writing]) -> torch.Tensor:
+        """What tokens are chosen by, temperature and marks aside: (B, U), U up to the vocabulary, -inf for what is forbidden."""
         scores_BV = logits_BV[:, : self._width]
         if self._rules or self.unknown is not None:
             scores_BV = scores_BV.clone()
@@ -143,9 +146,9 @@ class Chooser:
             scores_BV = marker.bias(scores_BV, self._contexts(writings))
         how = self._sampling
         if marker is not None and marker.after_filtering:
-            scores_BV = scores_BV if self._greedy else filtered(scores_BV, how)
-            scores_BV, how = marker.bias(scores_BV, self._contexts(writings)), Sampling()
-        if self._greedy:
+            scores_BV = scores_BV if how is None else filtered(scores_BV, how)
+            scores_BV, how = marker.bias(scores_BV, self._contexts(writings)), None if how is None else Sampling()
+        if how is None:
             return greedy_tokens(scores_BV)
         draws_B = torch.tensor([writing.draw() for writing in writings], dtype=torch.float64)
         return drawn_tokens(scores_BV, how, draws_B.to(self._device))

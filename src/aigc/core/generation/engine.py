@@ -1,37 +1,35 @@
-"""A checkpoint into an engine: requests in, finished rows out, whoever runs the model."""
+"""A checkpoint into an engine: who runs it, where, and in which precision."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
 from aigc.core.generation import loop
 from aigc.core.generation.choosing import Chooser
 from aigc.core.generation.infilling import Infilling, Middle
-from aigc.core.generation.loop import Watch
+from aigc.core.generation.likeness import verify
 from aigc.core.generation.openvino import open_stepper
 from aigc.core.generation.prompts import prompt_ids
-from aigc.core.generation.refusals import refuse
-from aigc.core.generation.remote import Remote
-from aigc.core.generation.request import Decoding, Drawn, Request
+from aigc.core.generation.refusals import asked_of, refuse
+from aigc.core.generation.request import Decoding, Drawn, Engine, Request, Watch
 from aigc.core.generation.searching import Searching
 from aigc.core.generation.slots import TorchStepper, start_ids
 from aigc.core.generation.speculation import Speculation, check_vocabularies
 from aigc.core.generation.stepper import Stepper
-from aigc.core.generation.vllm import Vllm
+from aigc.core.generation.vllm import NOT_ITS_OWN, Vllm
 from aigc.core.model import checkpoints
-from aigc.core.model.checkpoints import context_of
 from aigc.core.model.families import Kind
+from aigc.core.model.sources import GGUF, adapter_of, source_of
 from aigc.core.tokens.text import TextCodec
 from aigc.errors import AigcError
 
-__all__ = ["Engine", "EngineName", "Local", "PrecisionName", "draw_freely", "local", "open_engine"]
+__all__ = ["EngineName", "Local", "PrecisionName", "Setup", "draw_freely", "kind_of", "local", "open_engine"]
 
 EngineName = Literal["auto", "torch", "openvino", "vllm"]
 PrecisionName = Literal["auto", "fp32", "bf16", "int8"]
@@ -40,51 +38,23 @@ WORTH_CONVERTING = 20_000_000  # parameters of a model, at least, for which `aut
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-class Engine(Protocol):
-    """Who continues prompts."""
-
-    @property
-    def name(self) -> str:
-        """Who runs the model and in which precision, as it is told: `torch fp32`."""
-
-    @property
-    def codec(self) -> TextCodec:
-        """The checkpoint's."""
-
-    @property
-    def quality(self) -> str:
-        """How near it comes to the model in fp32, in words; nothing where it was not measured."""
-
-    def request(self, text: str, *, seed: int, key: int = 0) -> Request:
-        """A prompt as the model reads it.
-
-        Raises:
-            AigcError: it is none for this checkpoint.
-        """
-
-    def room_for(self, prompt_tokens: int) -> int:
-        """New tokens that fit behind a prompt of so many tokens; 0 or less: the prompt is too long."""
-
-    def draw(
-        self, requests: Iterable[Request | None], decoding: Decoding, watch: Watch | None = None
-    ) -> Iterator[tuple[Request, Drawn]]:
-        """Finished rows, each as it is finished. The same requests in the same order give the same bytes.
-
-        Args:
-            requests: taken as places become free. None stands for "none has come yet": what is under way goes on meanwhile; where
-                nothing is, the next one is asked for again at once.
-            watch: is told each piece of text as it is settled.
-        """
-
-
 class Local:
     """An engine over a Stepper of this process, for causal models and encoder-decoders."""
 
     def __init__(
-        self, name: str, stepper: Stepper, codec: TextCodec, *, vocabulary: int, device: torch.device, start: Sequence[int] = ()
+        self,
+        name: str,
+        stepper: Stepper,
+        codec: TextCodec,
+        *,
+        vocabulary: int,
+        device: torch.device,
+        start: Sequence[int] = (),
+        quality: str = "",
     ) -> None:
         """
         Args:
+            name: see Engine; so is quality.
             vocabulary: width of the logits.
             device: where they are.
             start: see `loop.draw`.
@@ -95,8 +65,8 @@ class Local:
         self.vocabulary = vocabulary
         self.device = device
         self.start = list(start)
+        self.quality = quality
         self._last: tuple[Decoding, Chooser] | None = None
-        self.quality = ""  # how near it comes to the model in fp32, in words, where it was measured
 
     def request(self, text: str, *, seed: int, key: int = 0) -> Request:
         """See Engine; what an encoder reads ends like a document, as in training."""
@@ -135,12 +105,12 @@ class Setup:
     """How a checkpoint is run.
 
     Attributes:
-        kind: `auto` takes vllm on a GPU and openvino on a CPU, where they are installed and can run the checkpoint; else torch.
+        kind: `auto` takes vllm on a GPU and openvino on a CPU, where they are installed and can do what is asked; else torch.
         precision: of the weights; `auto` is fp32 on CPUs, where rows are those of transformers, and bf16 on GPUs.
         device: as torch calls it.
         slots: sequences at once.
         cache: where converted models are kept.
-        search: whether decoding has beams or is contrastive, which torch alone does.
+        decoding: how tokens are to be chosen, which not everyone can; None: in any way that all can.
         draft: a checkpoint that guesses so many tokens ahead.
     """
 
@@ -149,8 +119,17 @@ class Setup:
     device: str = "cpu"
     slots: int = 16
     cache: Path = Path("~/.cache/aigc")
-    search: bool = False
+    decoding: Decoding | None = None
     draft: tuple[str, int] | None = None
+
+    @property
+    def search(self) -> bool:
+        """Whether texts are searched for, which torch alone does."""
+        return bool(self.beyond(("beams", "contrastive")))
+
+    def beyond(self, names: Sequence[str]) -> list[str]:
+        """Which of these settings are asked for."""
+        return [] if self.decoding is None else asked_of(self.decoding, names)
 
 
 def open_engine(start: str, setup: Setup) -> Engine:
@@ -162,74 +141,81 @@ def open_engine(start: str, setup: Setup) -> Engine:
     Raises:
         AigcError: it cannot be loaded, is not installed, or cannot do what is asked.
     """
-    kind, precision, search = setup.kind, setup.precision, setup.search
     gpu = setup.device.startswith("cuda")
-    if kind == "vllm" or (kind == "auto" and gpu and find_spec("vllm") and not search and setup.draft is None):
+    if setup.kind == "vllm" or (setup.kind == "auto" and gpu and _suits_vllm(start, setup)):
         return _vllm(start, setup)
     model, codec = checkpoints.load(start, torch.device(setup.device), kinds=WRITERS)
     model.eval().requires_grad_(False)
-    known = _kind(model)
-    causal = known == "decoder"
-    able = causal and not search and setup.device == "cpu"
-    if kind == "openvino" and not able:
-        what = "beams and contrastive search" if search else f"{known.replace('_', '-')} models" if not causal else setup.device
-        raise AigcError(f"engine openvino is for causal models on CPUs, and not for {what}: take engine torch")
-    worth = precision == "int8" or sum(parameter.numel() for parameter in model.parameters()) >= WORTH_CONVERTING
-    if kind == "openvino" or (kind == "auto" and able and worth and find_spec("openvino")):
-        return Middle(_openvino(model, codec, setup))
-    if precision == "int8":
+    kind = kind_of(model.config)
+    if setup.draft is not None and (kind != "decoder" or setup.search):
+        raise AigcError(f"generate.draft: {_alien(kind, setup)} cannot be guessed ahead: leave it out")
+    able = kind == "decoder" and not setup.search and setup.device == "cpu"
+    if setup.kind == "openvino" and not able:
+        raise AigcError(f"engine openvino is for causal models on CPUs, and not for {_alien(kind, setup)}: take engine torch")
+    why = ""
+    if setup.kind == "openvino" or (setup.kind == "auto" and able and _worth(model, setup) and find_spec("openvino")):
+        try:
+            return Middle(_openvino(model, codec, setup))
+        except AigcError as error:
+            if setup.kind == "openvino" or setup.precision == "int8":
+                raise
+            why = f"not by openvino ({error})"
+    if setup.precision == "int8":
         raise AigcError("precision int8 needs engine openvino, and a causal model on a CPU: pip install 'aigc[openvino]'")
-    if precision == "auto":
-        precision = "bf16" if gpu else "fp32"
+    precision = setup.precision if setup.precision != "auto" else "bf16" if gpu else "fp32"
     model.to(DTYPES[precision])
-    if known == "encoder":
-        return Infilling(model, codec, rows=setup.slots)
-    if search:
-        searching = Searching(model, codec, rows=setup.slots)
-        return Middle(searching) if causal else searching
-    engine = _torch(model, codec, precision, setup)
-    return Middle(engine) if causal else engine
+    name = f"torch {precision}"
+    if kind == "encoder":
+        return Infilling(model, codec, name=name, rows=setup.slots)
+    engine: Engine
+    if setup.search:
+        engine = Searching(model, codec, name=name, rows=setup.slots)
+    else:
+        engine = _torch(model, codec, name, setup, why)
+    return Middle(engine) if kind == "decoder" else engine
 
 
-def open_cluster(start: str, setup: Setup, *, size: int) -> Engine:
-    """Engines on the machines of a Ray cluster, each of which opens the checkpoint once; causal checkpoints only.
-
-    Args:
-        size: requests that a worker draws at a time.
-
-    Raises:
-        AigcError: the checkpoint's tokenizer or config cannot be loaded.
-    """
-    context = context_of(checkpoints.config_of(start))
-    draws = partial(_draw_there, start, setup)
-    return Middle(Remote(f"ray {setup.kind} {setup.precision}", checkpoints.codec_of(start), draws, context=context, size=size))
-
-
-def _draw_there(start: str, setup: Setup, requests: Sequence[Request], decoding: Decoding) -> list[tuple[Request, Drawn]]:
-    return list(_opened(start, setup).draw(requests, decoding))
-
-
-@cache
-def _opened(start: str, setup: Setup) -> Engine:
-    """In a worker, which draws with it more than once."""
-    return open_engine(start, setup)
-
-
-def _kind(model: PreTrainedModel) -> Kind:
-    if model.config.is_encoder_decoder:
+def kind_of(config: PretrainedConfig) -> Kind:
+    """What a checkpoint that can be loaded for generation is."""
+    if config.is_encoder_decoder:
         return "encoder_decoder"
-    return "encoder" if type(model).__name__.endswith(("ForMaskedLM", "ForPreTraining")) else "decoder"
+    return "encoder" if (config.architectures or [""])[0].endswith(("ForMaskedLM", "ForPreTraining")) else "decoder"
 
 
-def _torch(model: PreTrainedModel, codec: TextCodec, precision: str, setup: Setup) -> Local:
-    stepper: Stepper = TorchStepper(model, setup.slots, pack=True)
-    device = next(model.parameters()).device
+def _alien(kind: Kind, setup: Setup) -> str:
+    """What is asked for that not everyone can do."""
+    if setup.search:
+        return "beams and contrastive search"
+    return f"{kind.replace('_', '-')} models" if kind != "decoder" else setup.device
+
+
+def _worth(model: PreTrainedModel, setup: Setup) -> bool:
+    """Whether a model is to be converted where nobody said so."""
+    return setup.precision == "int8" or sum(parameter.numel() for parameter in model.parameters()) >= WORTH_CONVERTING
+
+
+def _suits_vllm(start: str, setup: Setup) -> bool:
+    """Whether vLLM is here, runs the checkpoint and can do all that is asked."""
+    if not find_spec("vllm") or setup.draft is not None or setup.precision == "int8" or setup.beyond(NOT_ITS_OWN):
+        return False
+    source = source_of(start)
+    plain = not source.endswith(GGUF) and adapter_of(source) is None
+    return plain and kind_of(checkpoints.config_of(start)) == "decoder"
+
+
+def _torch(model: PreTrainedModel, codec: TextCodec, name: str, setup: Setup, why: str) -> Local:
+    target = TorchStepper(model, setup.slots)
+    start = start_ids(model)
+    if not start:
+        verify(target, model)
+    stepper: Stepper = target
     if setup.draft is not None:
-        small, theirs = checkpoints.load(setup.draft[0], device)
+        small, theirs = checkpoints.load(setup.draft[0], target.device)
         check_vocabularies(codec, theirs, setup.draft[0])
-        stepper = Speculation(stepper, TorchStepper(small.eval().to(model.dtype), setup.slots, pack=True), setup.draft[1])
-    width = model.get_output_embeddings().weight.shape[0]
-    return Local(f"torch {precision}", stepper, codec, vocabulary=width, device=device, start=start_ids(model))
+        draft = TorchStepper(small.eval().to(model.dtype), setup.slots)
+        verify(draft, small)
+        stepper = Speculation(target, draft, setup.draft[1])
+    return Local(name, stepper, codec, vocabulary=target.vocabulary, device=target.device, start=start, quality=why)
 
 
 def _openvino(model: PreTrainedModel, codec: TextCodec, setup: Setup) -> Local:
@@ -243,14 +229,17 @@ def _openvino(model: PreTrainedModel, codec: TextCodec, setup: Setup) -> Local:
         second, _ = open_stepper(small, theirs, cache=cache, slots=slots, precision=precision)
         stepper = Speculation(first, second, setup.draft[1])
     width = model.get_output_embeddings().weight.shape[0]
-    engine = Local(f"openvino {precision}", stepper, codec, vocabulary=width, device=torch.device("cpu"))
-    engine.quality = str(quality)
-    return engine
+    name = f"openvino {precision}"
+    return Local(name, stepper, codec, vocabulary=width, device=torch.device("cpu"), quality=str(quality))
 
 
 def _vllm(start: str, setup: Setup) -> Engine:
     if setup.precision == "int8":
         raise AigcError("precision int8 is for engine openvino")
+    if setup.draft is not None:
+        raise AigcError("generate.draft is for engines torch and openvino, and not for vllm: leave it out")
+    if setup.decoding is not None:
+        refuse(setup.decoding, "vLLM", NOT_ITS_OWN)
     dtype = {"auto": "auto", "fp32": "float32", "bf16": "bfloat16"}[setup.precision]
     devices = max(1, torch.cuda.device_count())
     return Middle(Vllm(start, checkpoints.codec_of(start), slots=setup.slots, dtype=dtype, devices=devices))

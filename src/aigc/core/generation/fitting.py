@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from aigc.core.documents.template import fields_of, fill
-from aigc.core.generation.engine import Engine
+from aigc.core.generation.request import Engine
 from aigc.core.generation.summary import summary
 
 __all__ = ["fitting"]

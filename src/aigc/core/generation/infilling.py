@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,9 +10,8 @@ from transformers import PreTrainedModel
 from aigc.core.generation.arrivals import gathered
 from aigc.core.generation.decoding import Sampling, drawn_tokens, greedy_tokens
 from aigc.core.generation.gaps import GAP, Gapped, filled, is_spaced, parts_of
-from aigc.core.generation.loop import Watch
-from aigc.core.generation.refusals import name_of, refuse
-from aigc.core.generation.request import Decoding, Drawn, Request
+from aigc.core.generation.refusals import refuse
+from aigc.core.generation.request import Decoding, Drawn, Engine, Request, Watch
 from aigc.core.model.attention import unpacked
 from aigc.core.model.checkpoints import context_of
 from aigc.core.tokens.text import TextCodec
@@ -21,28 +19,11 @@ from aigc.errors import AigcError
 
 __all__ = ["Infilling", "Middle"]
 
-GREEDY = 1e-6  # a temperature below it takes the likeliest
 ROUNDS = 10  # at most, of drawing: as many as Mask-Predict takes
 _NOT_IN_GAPS = (  # what is about texts that are written from left to right
     *("min_tokens", "repetition_penalty", "no_repeat_ngram", "contrastive", "beams", "stop_strings"),
     *("max_characters", "max_sentences", "phrases", "constraint", "watermark"),
 )
-
-
-class Draws(Protocol):
-    """What of an engine is needed here."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def codec(self) -> TextCodec: ...
-    @property
-    def quality(self) -> str: ...
-    def request(self, text: str, *, seed: int, key: int = 0) -> Request: ...
-    def room_for(self, prompt_tokens: int) -> int: ...
-    def draw(
-        self, requests: Iterable[Request | None], decoding: Decoding, watch: Watch | None = None
-    ) -> Iterator[tuple[Request, Drawn]]: ...
 
 
 class Infilling:
@@ -55,12 +36,12 @@ class Infilling:
 
     quality = ""
 
-    def __init__(self, model: PreTrainedModel, codec: TextCodec, *, rows: int = 16, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, model: PreTrainedModel, codec: TextCodec, *, name: str = "torch", rows: int = 16) -> None:
         """
         Args:
             model: an encoder with a head for tokens.
+            name: see Engine.
             rows: prompts at once.
-            dtype: of autocast; None for none.
 
         Raises:
             AigcError: the tokenizer has no mask token.
@@ -68,8 +49,8 @@ class Infilling:
         if codec.mask is None:
             raise AigcError(f"{model.name_or_path}: the tokenizer has no mask token, so that the checkpoint cannot fill in gaps")
         self.model, self.codec = model.eval(), codec
-        self.name = name_of(model)
-        self._mask, self._rows, self._dtype = codec.mask, rows, dtype
+        self.name = name
+        self._mask, self._rows = codec.mask, rows
 
     def request(self, text: str, *, seed: int, key: int = 0) -> Gapped:
         """A prompt as the model reads it.
@@ -142,7 +123,7 @@ class Infilling:
         ids_BT = torch.tensor([row.ids + [self.codec.pad] * (longest - len(row.ids)) for row in rows], device=device)
         lengths_B = torch.tensor([len(row.ids) for row in rows], device=device)
         mask_BT = (torch.arange(longest, device=device) < lengths_B[:, None]).long()
-        with unpacked(self.model), torch.autocast(device.type, self._dtype, enabled=self._dtype is not None):
+        with unpacked(self.model):
             out = self.model(input_ids=ids_BT, attention_mask=mask_BT)
         logits_BTV = out.logits if hasattr(out, "logits") else out.prediction_logits  # of a model that also tells pairs
         return [logits_BTV[number, [row.places[at] for at in row.open]].float() for number, row in enumerate(rows)]
@@ -175,7 +156,7 @@ class _Row:
         places = [at for at, id_ in enumerate(ids) if id_ == mask]
         if not isinstance(request, Gapped) or not places:
             raise _no_gap()
-        rounds = len(places) if decoding.temperature < GREEDY else min(len(places), ROUNDS)
+        rounds = len(places) if Sampling.of(decoding) is None else min(len(places), ROUNDS)
         row = cls(request.texts, ids, places, np.random.default_rng(request.seed), rounds)
         row.open, row.tokens, row.nats = list(range(len(places))), [mask] * len(places), [0.0] * len(places)
         return row
@@ -183,10 +164,10 @@ class _Row:
     def fill(self, logits_GV: torch.Tensor, silent_V: torch.Tensor, decoding: Decoding) -> None:
         """Choose a token for each of the G open gaps."""
         scores_GV = logits_GV.masked_fill(silent_V, -torch.inf)
-        if decoding.temperature < GREEDY:
+        how = Sampling.of(decoding)
+        if how is None:
             chosen_G = greedy_tokens(scores_GV)
         else:
-            how = Sampling(decoding.temperature, decoding.top_k, decoding.top_p, decoding.min_p, decoding.typical_p)
             chosen_G = drawn_tokens(scores_GV, how, torch.from_numpy(self.rng.random(len(self.open))).to(logits_GV.device))
         nats_G = logits_GV.log_softmax(-1).gather(-1, chosen_G[:, None])[:, 0]
         for at, token, nats in zip(self.open, chosen_G.tolist(), nats_G.tolist(), strict=True):
@@ -202,8 +183,8 @@ class _Row:
 class Middle:
     """An engine of a causal model, which also fills in the one gap of a prompt, if the model was trained with `fill_in_middle`."""
 
-    def __init__(self, engine: Draws) -> None:
-        self._engine = engine
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self.name, self.codec, self.quality = engine.name, engine.codec, engine.quality
 
     def request(self, text: str, *, seed: int, key: int = 0) -> Request:
@@ -215,7 +196,7 @@ class Middle:
         codec = self.codec
         texts = parts_of(text, codec)
         if len(texts) == 1:
-            return self._engine.request(text, seed=seed, key=key)
+            return self.engine.request(text, seed=seed, key=key)
         if codec.infill is None:
             raise AigcError(f"the prompt has a gap ({GAP}), and the checkpoint was not trained with fill_in_middle")
         if len(texts) > 2:
@@ -226,13 +207,13 @@ class Middle:
 
     def room_for(self, prompt_tokens: int) -> int:
         """See Engine."""
-        return self._engine.room_for(prompt_tokens)
+        return self.engine.room_for(prompt_tokens)
 
     def draw(
         self, requests: Iterable[Request | None], decoding: Decoding, watch: Watch | None = None
     ) -> Iterator[tuple[Request, Drawn]]:
         """See Engine. The text of a prompt with a gap is the whole one; all else that is told of it is of what fills the gap."""
-        for request, drawn in self._engine.draw(requests, decoding, watch):
+        for request, drawn in self.engine.draw(requests, decoding, watch):
             if isinstance(request, Gapped):
                 prefix, suffix = request.texts
                 drawn = replace(drawn, text=prefix + drawn.text + suffix)

@@ -25,12 +25,17 @@ class Group:
     longest: int  # tokens of the longest sequence, new ones included
     befores: torch.Tensor  # (R, 1, 1, 1) tokens that each slot held before; 0 where it has no feed
     rows: torch.Tensor | None  # which of the R slots have a feed; None: all
+    even: bool  # whether all sequences are as long as the longest
     _masks: dict[Any, torch.Tensor] = field(default_factory=dict)
 
     @property
     def alone(self) -> bool:
         """Whether it is one whole sequence from its first token on, or as good as that."""
         return self.high - self.low == 1 and self.tokens == self.longest
+
+    def sees_all(self, window: int | None) -> bool:
+        """Whether every query sees every key, so that no mask is needed."""
+        return self.even and self.tokens == 1 and (window is None or window >= self.longest)
 
     def mask(self, window: int | None) -> torch.Tensor:
         """(R, 1, n, L) Whether a query sees a key: those before it, of the last `window` ones."""
@@ -79,6 +84,7 @@ class Layout:
     wanted: torch.Tensor | None  # (W,) the tokens whose logits are wanted, in the order of the feeds; None: all, as they stand
     groups: list[Group]
     longest: int  # tokens of the longest sequence
+    only: tuple[int, int] | None  # slot and place of the token, where it is the only one
 
 
 def layout_of(feeds: Sequence[Feed], lengths: Sequence[int], device: torch.device) -> Layout:
@@ -112,6 +118,7 @@ def layout_of(feeds: Sequence[Feed], lengths: Sequence[int], device: torch.devic
         None if wanted == list(range(len(ids))) else torch.tensor(wanted, dtype=torch.long, device=device),
         [_group([feeds[i] for i in group], begins[group[0]], lengths, device) for group in groups],
         max(lengths[feed.slot] + len(feed.ids) for feed in feeds),
+        (slots[0], places[0]) if len(ids) == 1 else None,
     )
 
 
@@ -131,4 +138,5 @@ def _group(feeds: Sequence[Feed], begin: int, lengths: Sequence[int], device: to
         n + max(befores),
         torch.tensor(befores, device=device).view(-1, 1, 1, 1),
         torch.tensor([feed.slot - low for feed in feeds], device=device) if gaps else None,
+        not gaps and min(befores) == max(befores),
     )

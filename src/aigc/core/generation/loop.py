@@ -2,25 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from aigc.core.generation.choosing import Chooser
-from aigc.core.generation.request import Drawn, Request
+from aigc.core.generation.request import Drawn, Request, Watch
 from aigc.core.generation.speculation import Speculation
 from aigc.core.generation.stepper import Feed, Stepper
 from aigc.core.generation.writing import Writing
 
-__all__ = ["Watch", "draw"]
+__all__ = ["draw"]
 
 AT_ONCE = 2048  # tokens of new prompts, at most, that are read in one step (one prompt may have more)
 SHARED = 16  # tokens that two prompts begin with alike, at least, for one to take them over from the other
 WORTH_WAITING = 64  # such tokens, at least, for a request to wait a step until they have been read
-
-
-class Watch(Protocol):
-    """Who is told each piece of a text as it is settled."""
-
-    def __call__(self, request: Request, piece: str, /) -> None: ...
 
 
 @dataclass
@@ -155,9 +148,10 @@ def _admit(
 
 def _alike(prompt: list[int], rows: list[_Row | None], past: list[list[int]], slot: int) -> tuple[int, int]:
     """The slot that holds most of what a prompt begins with, and how much; one token at least is left to be read."""
-    best = slot, _common(prompt[:-1], past[slot])
+    most = prompt[:-1]
+    best = slot, _common(most, past[slot])
     for other, row in enumerate(rows):
-        count = _common(prompt[:-1], row.held if row is not None else past[other])
+        count = _common(most, row.held if row is not None else past[other])
         if count > best[1]:
             best = other, count
     return best if best[1] >= SHARED else (slot, 0)
@@ -170,11 +164,11 @@ def _worth_waiting(prompt: list[int], new: list[_Row], shared: int) -> bool:
 
 def _reuse(stepper: Stepper, slot: int, source: int, shared: int, prompt: list[int]) -> list[int]:
     """Make a slot ready for a prompt; what it holds of it already."""
-    if shared and source == slot:
+    if not shared:
+        stepper.begin(slot)
+    elif source == slot:
         stepper.cut(slot, shared)
-        return prompt[:shared]
-    stepper.begin(slot)
-    if shared:
+    else:
         stepper.copy(source, slot, shared)
     return prompt[:shared]
 

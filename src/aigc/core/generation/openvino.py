@@ -225,8 +225,11 @@ def open_stepper(
                 f"engine: openvino at {precision} is not this model any more: {quality}; {bound}; take fp32 or engine: torch"
             )
         (beside / QUALITY).write_text(json.dumps(asdict(quality)), "utf-8")
-        if not folder.exists():  # another process may have been as far
+        try:
             beside.rename(folder)
+        except OSError:
+            if not (folder / QUALITY).exists():  # as another process has been as far
+                raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     stepper.begin(0)

@@ -3,21 +3,22 @@
 from collections.abc import Collection
 from dataclasses import fields
 
-from transformers import PreTrainedModel
-
 from aigc.core.generation.request import Decoding
 from aigc.errors import AigcError
 
-__all__ = ["name_of", "refuse"]
+__all__ = ["asked_of", "refuse"]
 
 _KEYS = {"stop_strings": "stop", "phrases": "banned or discourage", "constraint": "constrain"}  # as the project file calls them
-_PRECISIONS = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}
 
 
-def name_of(model: PreTrainedModel) -> str:
-    """What an engine is called that runs a model of transformers: `torch fp32`."""
-    kind = str(model.dtype).removeprefix("torch.")
-    return f"torch {_PRECISIONS.get(kind, kind)}"
+def asked_of(decoding: Decoding, names: Collection[str]) -> list[str]:
+    """Those settings that are not left at their defaults, as the project file names them.
+
+    Args:
+        names: fields of Decoding.
+    """
+    defaults = {one.name: one.default for one in fields(Decoding)}
+    return [_KEYS.get(name, name) for name in names if getattr(decoding, name) != defaults[name]]
 
 
 def refuse(decoding: Decoding, who: str, names: Collection[str]) -> None:
@@ -28,9 +29,7 @@ def refuse(decoding: Decoding, who: str, names: Collection[str]) -> None:
         names: fields of Decoding.
 
     Raises:
-        AigcError: some are, which the message names as the project file does.
+        AigcError: some are, which the message names.
     """
-    defaults = {one.name: one.default for one in fields(Decoding)}
-    found = [_KEYS.get(name, name) for name in names if getattr(decoding, name) != defaults[name]]
-    if found:
+    if found := asked_of(decoding, names):
         raise AigcError(f"generate: {who} cannot keep {', '.join(found)}: leave {'it' if len(found) == 1 else 'them'} out")

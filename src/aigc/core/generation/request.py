@@ -1,10 +1,12 @@
-"""What is asked of a generator, how it is to choose, and what it gives back."""
+"""What is asked of an engine, how it is to choose, what it gives back, and what it must offer to be one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
-__all__ = ["Constraint", "Decoding", "Drawn", "Phrase", "Request", "Watermark"]
+from aigc.core.tokens.text import TextCodec
+
+__all__ = ["Constraint", "Decoding", "Drawn", "Engine", "Phrase", "Request", "Watch", "Watermark"]
 
 
 @dataclass(frozen=True)
@@ -74,3 +76,46 @@ class Drawn:
     finish: str  # "end": the model ended it; "stop": a stop string; "length": a limit of the run or the model's context
     ids: tuple[int, ...] = ()
     likelihood: float | None = None  # nats: sum of the tokens' log-probabilities, the end's included, as the model gives them
+
+
+class Watch(Protocol):
+    """Who is told each piece of a text as it is settled."""
+
+    def __call__(self, request: Request, piece: str, /) -> None: ...
+
+
+class Engine(Protocol):
+    """Who continues prompts."""
+
+    @property
+    def name(self) -> str:
+        """Who runs the model and in which precision, as it is told: `torch fp32`."""
+
+    @property
+    def codec(self) -> TextCodec:
+        """The checkpoint's."""
+
+    @property
+    def quality(self) -> str:
+        """How near it comes to the model in fp32, or why no other engine runs it, in words; nothing where neither is known."""
+
+    def request(self, text: str, *, seed: int, key: int = 0) -> Request:
+        """A prompt as the model reads it.
+
+        Raises:
+            AigcError: it is none for this checkpoint.
+        """
+
+    def room_for(self, prompt_tokens: int) -> int:
+        """New tokens that fit behind a prompt of so many tokens; 0 or less: the prompt is too long."""
+
+    def draw(
+        self, requests: Iterable[Request | None], decoding: Decoding, watch: Watch | None = None
+    ) -> Iterator[tuple[Request, Drawn]]:
+        """Finished rows, each as it is finished. The same requests in the same order give the same bytes.
+
+        Args:
+            requests: taken as places become free. None stands for "none has come yet": what is under way goes on meanwhile; where
+                nothing is, the next one is asked for again at once.
+            watch: is told each piece of text as it is settled.
+        """

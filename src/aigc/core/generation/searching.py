@@ -10,13 +10,12 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList, PreTrainedModel, StoppingCriteriaList
 
 from aigc.core.generation.arrivals import gathered
-from aigc.core.generation.beams import Beams, grow
+from aigc.core.generation.beams import Beams
 from aigc.core.generation.choosing import Chooser
 from aigc.core.generation.contrastive import contrast
-from aigc.core.generation.loop import Watch
 from aigc.core.generation.prompts import prompt_ids
-from aigc.core.generation.refusals import name_of, refuse
-from aigc.core.generation.request import Decoding, Drawn, Request
+from aigc.core.generation.refusals import refuse
+from aigc.core.generation.request import Decoding, Drawn, Request, Watch
 from aigc.core.generation.slots import start_ids
 from aigc.core.generation.writing import Writing
 from aigc.core.model.attention import unpacked
@@ -37,19 +36,19 @@ class Searching:
 
     quality = ""
 
-    def __init__(self, model: PreTrainedModel, codec: TextCodec, *, rows: int = 16, dtype: torch.dtype | None = None) -> None:
+    def __init__(self, model: PreTrainedModel, codec: TextCodec, *, name: str = "torch", rows: int = 16) -> None:
         """
         Args:
             model: causal, or for beams an encoder-decoder.
+            name: see Engine.
             rows: requests at once; each has so many sequences in the model as there are beams or top_k.
-            dtype: of autocast; None for none.
 
         Raises:
             AigcError: an encoder-decoder does not say what its decoder begins with.
         """
         self.model, self.codec = model.eval(), codec
-        self.name = name_of(model)
-        self._rows, self._dtype = rows, dtype
+        self.name = name
+        self._rows = rows
         self._start = start_ids(model)
 
     def request(self, text: str, *, seed: int, key: int = 0) -> Request:
@@ -80,12 +79,7 @@ class Searching:
         for some in gathered(requests, self._rows * _AHEAD):
             some.sort(key=lambda request: len(request.prompt_ids))
             for batch in self._batches(some, decoding):
-                kind = next(self.model.parameters()).device.type
-                with (
-                    torch.inference_mode(),
-                    unpacked(self.model),
-                    torch.autocast(kind, self._dtype, enabled=self._dtype is not None),
-                ):
+                with torch.inference_mode(), unpacked(self.model):
                     writings = search(batch, decoding, chooser, watch)
                 for request, writing in zip(batch, writings, strict=True):
                     if watch is not None and (piece := writing.fresh()):
@@ -186,7 +180,7 @@ class Searching:
             if token is None:
                 writing.close("length")
             else:
-                grow(writing, token, chooser, nats)
+                chooser.take(writing, token, nats)
             if watch is not None and (piece := writing.fresh()):
                 watch(batch[row], piece)
             return writing.finish is not None

@@ -23,12 +23,28 @@ class Shelf:
         self._tokens = -(-max(tokens, self._tokens * 3 // 2) // STEP) * STEP
         self.keys, self.values = self._grown(self.keys), self._grown(self.values)
 
-    def write(self, slots: torch.Tensor, places: torch.Tensor, keys_1KTD: torch.Tensor, values_1KTD: torch.Tensor) -> None:
-        """Put T tokens into their slots (T,) at their places (T,)."""
+    def write(
+        self,
+        slots: torch.Tensor,
+        places: torch.Tensor,
+        keys_1KTD: torch.Tensor,
+        values_1KTD: torch.Tensor,
+        only: tuple[int, int] | None = None,
+    ) -> None:
+        """Put T tokens into their slots (T,) at their places (T,).
+
+        Args:
+            only: slot and place of a lone token, which is quicker put there by numbers.
+        """
         if self.keys is None or self.values is None:
             _, heads, _, width = keys_1KTD.shape
             self.keys = keys_1KTD.new_zeros(self._slots, heads, self._tokens, width)
             self.values = torch.zeros_like(self.keys)
+        if only is not None:
+            slot, place = only
+            self.keys[slot, :, place] = keys_1KTD[0, :, 0]
+            self.values[slot, :, place] = values_1KTD[0, :, 0]
+            return
         self.keys[slots, :, places] = keys_1KTD[0].transpose(0, 1).to(self.keys.dtype)
         self.values[slots, :, places] = values_1KTD[0].transpose(0, 1).to(self.values.dtype)
 

@@ -11,10 +11,9 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import AttentionMaskInterface
 
 from aigc.core.generation.layout import Group, Layout, layout_of
-from aigc.core.generation.packing import Product, pack_products, product
 from aigc.core.generation.shelves import Shelf
 from aigc.core.generation.stepper import Feed
-from aigc.core.model.attention import FOREIGN, pack, unpacked
+from aigc.core.model.attention import FOREIGN, unpacked
 from aigc.core.model.checkpoints import context_of
 from aigc.core.model.head import head
 from aigc.errors import AigcError
@@ -31,11 +30,10 @@ class TorchStepper:
     The model attends by slot only inside `step` and `begin`: between them it is what it was.
     """
 
-    def __init__(self, model: PreTrainedModel, slots: int, *, dtype: torch.dtype | None = None, pack: bool = False) -> None:
+    def __init__(self, model: PreTrainedModel, slots: int, *, dtype: torch.dtype | None = None) -> None:
         """
         Args:
             dtype: of autocast; None for none.
-            pack: whether the model is to change for speed: it is not trained any more.
 
         Raises:
             AigcError: an encoder-decoder of a family that is not known.
@@ -46,11 +44,8 @@ class TorchStepper:
         self.vocabulary: int = model.get_output_embeddings().weight.shape[0]
         self.device = next(model.parameters()).device
         self._dtype = dtype
-        self._head: Product | None = None
-        if pack:
-            pack_products(model)
-            parts = head(model, torch.zeros(1, model.config.hidden_size, device=self.device, dtype=model.dtype))
-            self._head = product(parts.weight.detach(), parts.bias)
+        configs = {id(config): config for module in model.modules() if (config := getattr(module, "config", None)) is not None}
+        self._configs = [config for config in configs.values() if hasattr(config, "_attn_implementation_internal")]
         self._lengths = [0] * slots
         self._source_lengths = [0] * slots
         self._new_sources: list[tuple[int, torch.Tensor]] = []  # (slot, hidden states (S, W)) that no layer has seen
@@ -94,14 +89,24 @@ class TorchStepper:
         assert layout.longest <= self.context, "the model's context is over"
         for feed in feeds:
             self._lengths[feed.slot] += len(feed.ids)
-        with _attending(self.model), self._autocast():
+        with self._attending(), self._autocast():
             hidden_TW = self._hidden(layout)
             if layout.wanted is not None:
                 hidden_TW = hidden_TW.index_select(0, layout.wanted)
-            parts = head(self.model, hidden_TW)
-            logits_WV = parts.logits() if self._head is None else self._head(parts.hidden)
+            logits_WV = head(self.model, hidden_TW).logits()
         self._new_sources = []
         return logits_WV.float()
+
+    @contextmanager
+    def _attending(self) -> Iterator[None]:
+        before = [config._attn_implementation_internal for config in self._configs]
+        for config in self._configs:
+            config._attn_implementation_internal = NAME  # as `pack` does, which looks at every module each time
+        try:
+            yield
+        finally:
+            for config, name in zip(self._configs, before, strict=True):
+                config._attn_implementation_internal = name
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, self._dtype, enabled=self._dtype is not None)
@@ -137,7 +142,7 @@ class TorchStepper:
         cross = module in self._cross
         if not cross:
             shelf.reserve(layout.longest)
-            shelf.write(layout.slots, layout.places, k_1KTD, v_1KTD)
+            shelf.write(layout.slots, layout.places, k_1KTD, v_1KTD, layout.only)
         elif self._new_sources:
             shelf.reserve(max(self._source_lengths))
             slots = [slot for slot, states in self._new_sources for _ in range(len(states))]
@@ -153,7 +158,7 @@ class TorchStepper:
                 mask = group.reaching(self._source_lengths, tokens)
             elif bias is not None:
                 mask = group.biased(bias, keys.dtype)
-            elif not (group.alone and window is None):
+            elif not (group.sees_all(window) or (group.alone and window is None)):
                 mask = group.mask(window)
             parts.append(_group(group, q_1HTD[0, :, group.begin : group.end], keys, values, mask, scale))
         return (parts[0] if len(parts) == 1 else torch.cat(parts))[None]
@@ -205,16 +210,6 @@ def attention(
 
 AttentionInterface.register(NAME, attention)
 AttentionMaskInterface.register(NAME, lambda *_, **__: None)
-
-
-@contextmanager
-def _attending(model: PreTrainedModel) -> Iterator[None]:
-    before = model.config._attn_implementation
-    pack(model, NAME)
-    try:
-        yield
-    finally:
-        pack(model, before)
 
 
 def _group(

@@ -21,8 +21,6 @@ from aigc.errors import AigcError
 
 __all__ = ["Follows", "Speculation", "check_vocabularies"]
 
-GREEDY = 1e-6  # a temperature below it takes the likeliest
-
 
 class Follows(Protocol):
     """A text under way, as `writing.Writing` is: its next token is drawn by number `len(ids)` of its request's seed."""
@@ -76,9 +74,7 @@ class Speculation:
 
     def follow(self, decoding: Decoding) -> None:
         """Guess as tokens are chosen, as far as the draft alone can tell; without it, guesses are the draft's likeliest tokens."""
-        greedy = decoding.temperature < GREEDY
-        given = decoding.temperature, decoding.top_k, decoding.top_p, decoding.min_p, decoding.typical_p
-        self._how = None if greedy else Sampling(*given)
+        self._how = Sampling.of(decoding)
 
     @property
     def slots(self) -> int:

@@ -3,15 +3,14 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from aigc.core.generation.loop import Watch
 from aigc.core.generation.prompts import prompt_ids
 from aigc.core.generation.refusals import refuse
-from aigc.core.generation.request import Constraint, Decoding, Drawn, Request
+from aigc.core.generation.request import Constraint, Decoding, Drawn, Request, Watch
 from aigc.core.generation.writing import Terms, Writing
 from aigc.core.tokens.text import TextCodec
 from aigc.errors import AigcError
 
-__all__ = ["Vllm"]
+__all__ = ["NOT_ITS_OWN", "Vllm"]
 
 NOT_ITS_OWN = ("typical_p", "no_repeat_ngram", "contrastive", "beams", "phrases", "watermark")
 AHEAD = 4  # requests that are handed over for each slot, so that the scheduler always has a next one
@@ -72,8 +71,23 @@ class Vllm:
         """
         refuse(decoding, "vLLM", NOT_ITS_OWN)
         terms = Terms.of(self.codec, decoding)
-        waiting, over = iter(requests), False
         writings: dict[str, Writing] = {}
+        try:
+            yield from self._drawn(iter(requests), terms, decoding, writings, watch)
+        finally:  # who has had enough leaves some under way
+            if writings:
+                self._engine.abort_request(list(writings))
+
+    def _drawn(
+        self,
+        waiting: Iterator[Request | None],
+        terms: Terms,
+        decoding: Decoding,
+        writings: dict[str, Writing],
+        watch: Watch | None,
+    ) -> Iterator[tuple[Request, Drawn]]:
+        """Finished rows; in `writings` are those under way."""
+        over = False
         number = 0
         while True:
             while not over and len(writings) < self._most:
@@ -85,9 +99,12 @@ class Vllm:
                 if request is None:
                     break
                 writing = Writing(request, terms, self.room_for(len(request.prompt_ids)))
+                if writing.finish is not None:  # there is no room
+                    yield request, writing.drawn()
+                    continue
                 name, number = str(number), number + 1
-                writings[name] = writing
                 self._engine.add_request(name, {"prompt_token_ids": list(request.prompt_ids)}, self._settings(decoding, writing))
+                writings[name] = writing
             if not writings:
                 if over:
                     return
@@ -117,11 +134,10 @@ class Vllm:
     def _settings(self, decoding: Decoding, writing: Writing) -> Any:
         """vLLM's SamplingParams."""
         form: Constraint | None = decoding.constraint
-        keys = {"json": "json", "regex": "regex", "choice": "choice"}
         structured = None
         if form is not None:
             grammar = list(form.grammar) if isinstance(form.grammar, tuple) else form.grammar
-            structured = self._vllm.sampling_params.StructuredOutputsParams(**{keys[form.kind]: grammar})
+            structured = self._vllm.sampling_params.StructuredOutputsParams(**{form.kind: grammar})
         return self._vllm.SamplingParams(
             temperature=decoding.temperature,
             top_k=decoding.top_k,

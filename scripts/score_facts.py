@@ -7,7 +7,7 @@ Everything runs through `aigc generate`, on the 25 Chinese and 25 English items 
 two ways: `asked`, where the prompt lists the facts, and `begun`, where the text begins with a sentence that states them as well.
 Then, without any rule of aigc: width and white space folded, each fact of an accepted row must stand in its text as a string; each
 one that does not stand in a rejected row's text must be named in its `detail`, and so must a number that no fact has. Exit code 1
-where that is not so.
+where that is not so. A text that is little more than its first sentence is no report: it is rejected as too short.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import yaml
@@ -47,6 +48,7 @@ RULES: list[Any] = [
     "spacing",
     {"missing_facts": FACTS},
     {"invented_numbers": {"fields": ["title", *FACTS], "max": 0}},
+    {"words": {"min": {"en": 50, "zh": 80}}},
 ]
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 Row = Mapping[str, Any]
@@ -93,6 +95,8 @@ def faults(item: Row, row: Row) -> Iterator[str]:
         yield from (f"rejected as a number was invented, but {fact} is missing" for fact in lost)
         yield from (f"rejected for {one!r}, which is not in the text" for one in named if fold(one) not in plain)
         yield from (f"rejected for {one!r}, which was given" for one in named if fold(one) in known)
+    elif row["rule"] == "words":
+        yield from (f"rejected as too short, but {fact} is missing" for fact in lost)
     else:
         yield f"rejected by {row['rule']}, which is none of the rules"
 
@@ -107,6 +111,7 @@ class Tally:
     rules: Counter[str] = field(default_factory=Counter)  # of rejected tries
     facts: Counter[str] = field(default_factory=Counter)  # fields that they lack
     stricter: int = 0  # facts that are named, and stand in the text inside a longer number or name
+    own: list[int] = field(default_factory=list)  # characters of accepted texts that the model wrote
     strange: int = 0  # accepted texts with digits that were not given: in names such as A380, in the numbers of a list
     faults: list[str] = field(default_factory=list)
 
@@ -116,6 +121,7 @@ class Tally:
         if "rule" not in row:
             self.accepted += 1
             self.tries[row.get("try", 0)] += 1
+            self.own.append(len(fold(row["text"])) - len(fold(row.get("begin", ""))))
             self.strange += bool(strange(item, row["text"]))
             return
         self.rules[row["rule"]] += 1
@@ -157,6 +163,7 @@ def generate(folder: Path, items: Sequence[Row], language: str, way: str, given:
         "retries": given.retries,
         "engine": given.engine,
         "max_tokens": given.tokens,
+        "min_tokens": given.tokens // 3,
         "temperature": given.temperature,
         "top_p": 0.9,
         "rules": RULES,
@@ -181,6 +188,7 @@ def told(found: Tally) -> str:
         [
             f"samples                         {found.samples:6,}",
             f"  accepted                      {found.accepted:6,}  {share:.1%}  ({tries})",
+            f"    characters of the model's own {median(found.own) if found.own else 0:4.0f}  (median, white space aside)",
             f"    with a number of its own    {found.strange:6,}",
             f"  tries rejected                {found.rules.total():6,}  by rule: {listed(found.rules)}",
             f"  facts that these lack         {found.facts.total():6,}  by field: {listed(found.facts)}",

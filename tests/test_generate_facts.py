@@ -28,7 +28,12 @@ score_facts = importlib.import_module("score_facts")
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 FACTS = score_facts.FACTS
-MORE = {"zh": "现场的人说，天气很好，大家都来了。", "en": " People on the spot said that it had been a long day."}
+MORE = {
+    "zh": "现场的人说，天气很好，大家都来了，街坊们也早早等在门口，还带来了自家做的点心和热茶。"
+    "不少人表示，这样的事盼了很久，希望以后能常有，也愿意出一份力。临近黄昏，人群才慢慢散去。",
+    "en": " People on the spot said that it had been a long day, and that the weather had been kind to them. Many had come early, "
+    "with bread and tea for those who worked. They hope that it will not be the last time, and most of them offered to help again.",
+}
 Row = dict[str, Any]
 Generate = Callable[..., tuple[dict[str, Row], list[Row]]]
 
@@ -235,7 +240,8 @@ def test_the_leads_of_the_project_file_for_news_state_all_facts_and_no_other_num
         ({"rule": "invented_numbers", "text": text_of(ITEMS["zh-fact-01"]), "detail": "12"}, "'12', which was given"),
         ({"rule": "invented_numbers", "text": text_of(ITEMS["zh-fact-01"]), "detail": "77"}, "'77', which is not in the text"),
         ({"rule": "invented_numbers", "text": "1人", "detail": "1"}, "but who: 沈明远 is missing"),
-        ({"rule": "words", "text": "无"}, "which is none of the rules"),
+        ({"rule": "words", "text": "李秋禾"}, "too short, but who: 沈明远 is missing"),
+        ({"rule": "lines", "text": "无"}, "which is none of the rules"),
     ],
 )
 def test_the_script_sees_a_verdict_that_is_wrong(row: Row, fault: str) -> None:

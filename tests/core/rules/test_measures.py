@@ -12,7 +12,15 @@ from aigc.core.rules.rule import ByLanguage, Measure
 from aigc.core.rules.table import RULES, name_of, rule_class
 
 NEED = {"top_ngram": {"n": 3}, "duplicate_ngrams": {"n": 6}, "phrases": {"phrases": ["the"]}, "blocklist": {"words": ["the"]}}
-BESIDE = ("outlier", "perplexity", "missing_facts", "invented_numbers", "topic", "copied_run", "copied_share")  # of more than a text
+BESIDE = (
+    "outlier",
+    "perplexity",
+    "missing_facts",
+    "invented_numbers",
+    "topic",
+    "copied_run",
+    "copied_share",
+)  # of more than a text
 MEASURES = [
     rule_class(name).model_validate(NEED.get(name, {}))
     for name in RULES

@@ -20,7 +20,7 @@ BESIDE = (
     "topic",
     "copied_run",
     "copied_share",
-)  # of more than a text
+)  # or below 0
 MEASURES = [
     rule_class(name).model_validate(NEED.get(name, {}))
     for name in RULES

@@ -24,7 +24,7 @@ class Readability(Measure):
     scale: ClassVar[Literal["share", "count", "ratio"]] = "ratio"
 
     def value(self) -> pl.Expr:
-        return pl.when(LANGUAGE == "zh").then(_chinese()).otherwise(_ENGLISH).clip(lower_bound=0)  # there is no grade below 0
+        return pl.when(LANGUAGE == "zh").then(_chinese()).otherwise(_ENGLISH)
 
 
 _WORD = r"[A-Za-z]+(?:['’][A-Za-z]+)*"

@@ -14,6 +14,7 @@ from aigc.core.rules.table import RULES, name_of, rule_class
 NEED = {"top_ngram": {"n": 3}, "duplicate_ngrams": {"n": 6}, "phrases": {"phrases": ["the"]}, "blocklist": {"words": ["the"]}}
 BESIDE = (
     "outlier",
+    "readability",
     "perplexity",
     "missing_facts",
     "invented_numbers",

@@ -1,6 +1,8 @@
 """What is drawn on a cluster are the rows of one machine, in tasks of one size, and what a worker cannot do is one clear error."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,18 @@ def ray() -> Iterator[None]:
         found.shutdown()
 
 
+ALONE = "AIGC_TEST_ALONE"  # set in the process that the test has to itself
+
+
+@pytest.mark.skipif(ALONE in os.environ, reason="it starts the process")
+def test_a_cluster_in_a_process_of_its_own() -> None:
+    """Daft remembers the Ray that it met first, and other tests have shut theirs down."""
+    command = [sys.executable, "-m", "pytest", "-q", "-k", "gives_the_rows", str(Path(__file__))]
+    done = subprocess.run(command, env=os.environ | {ALONE: "1"}, capture_output=True, text=True, cwd=Path(__file__).parents[3])
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(ALONE not in os.environ, reason="test_a_cluster_in_a_process_of_its_own runs it")
 def test_a_cluster_gives_the_rows_of_one_machine_and_says_what_it_cannot_do(ray: None, checkpoint: Path) -> None:
     setup = Setup("torch", slots=5, decoding=WARM)
     engine = open_cluster(os.path.relpath(checkpoint), setup, size=4)

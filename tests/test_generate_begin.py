@@ -191,7 +191,7 @@ def test_candidates_have_it_too(run: Run) -> None:
         assert pair["prompt"] == "写雨:" and {pair["chosen"], pair["rejected"]} <= set(texts)
 
 
-def test_what_cannot_begin_so_is_refused(run: Run, tmp_path: Path) -> None:
+def test_what_cannot_begin_so_is_refused(run: Run) -> None:
     with pytest.raises(AigcError, match="1 of 2 prompts"):
         run(Filler, prompts=[{"topic": "[MASK]", "who": "x"}, {"topic": "[MASK]"}], begin="{who|}")
     assert "a text with a gap has its first words already" in _rows("o.rejected.jsonl")[0]["reason"]
@@ -199,7 +199,10 @@ def test_what_cannot_begin_so_is_refused(run: Run, tmp_path: Path) -> None:
         Generate.model_validate({"plan": {}, "begin": "x"})
     with pytest.raises(ValidationError, match="constrain is the form of a whole text"):
         Generate.model_validate({"constrain": {"regex": "a+"}, "begin": "x"})
-    (tmp_path / "config.json").write_text('{"model_type": "t5", "is_encoder_decoder": true}')
-    project = Project.model_validate({"name": "p", "generate": {"checkpoint": str(tmp_path), "begin": "x"}})
-    with pytest.raises(AigcError, match="begin is for causal checkpoints, and this is an encoder-decoder"):
+
+
+@pytest.mark.parametrize("family", ["t5", "bert"])
+def test_what_does_not_go_on_from_a_text_is_refused(family: str, bases: dict[str, Path]) -> None:
+    project = Project.model_validate({"name": "p", "generate": {"checkpoint": str(bases[family]), "begin": "x", "engine": "torch"}})
+    with pytest.raises(AigcError, match="begin is for causal checkpoints"):
         engine_of(project)

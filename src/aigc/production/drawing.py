@@ -7,6 +7,7 @@ from typing import Any
 
 from aigc import lineage, runs
 from aigc.core.generation.engine import Setup, open_engine
+from aigc.core.generation.infilling import Middle
 from aigc.core.generation.remote import open_cluster
 from aigc.core.generation.request import Constraint, Decoding, Engine, Phrase, Watermark
 from aigc.core.model import checkpoints
@@ -48,8 +49,6 @@ def engine_of(project: Project, *, slots: int | None = None) -> Engine:
     """
     section = project.generate
     assert section is not None
-    if section.begin and checkpoints.config_of(start_of(project)).is_encoder_decoder:
-        raise AigcError("generate.begin is for causal checkpoints, and this is an encoder-decoder")
     home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     setup = Setup(
         section.engine,
@@ -61,8 +60,12 @@ def engine_of(project: Project, *, slots: int | None = None) -> Engine:
         draft=(section.draft.checkpoint, section.draft.tokens) if section.draft is not None else None,
     )
     if section.workers is not None and slots is None:
-        return open_cluster(start_of(project), setup, size=WINDOW * section.batch_size)
-    return open_engine(start_of(project), setup)
+        engine = open_cluster(start_of(project), setup, size=WINDOW * section.batch_size)
+    else:
+        engine = open_engine(start_of(project), setup)
+    if section.begin and not isinstance(engine, Middle):
+        raise AigcError("generate.begin is for causal checkpoints, which go on from a text, and this is none: leave it out")
+    return engine
 
 
 def origin_of(project: Project) -> Origin:

@@ -31,11 +31,3 @@ def bases(tmp_path_factory: pytest.TempPathFactory, split_runs: Path) -> dict[st
 def tabled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run folders of documents with labels, chats and pairs, for `tuning.project_of`."""
     return tabled_in(tmp_path_factory.mktemp("tabled"))
-
-
-LAST = ("test_openvino.py", "test_open_engine.py")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of OpenVINO come last: a SIGINT in a process that has closed one of its models ends that process now and then."""
-    items.sort(key=lambda item: item.path.name in LAST)

@@ -1,5 +1,8 @@
 """OpenVINO's steps give torch's logits, whatever is fed together, shared, cut or cached."""
 
+import gc
+import os
+import signal
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -261,3 +264,20 @@ def test_a_package_that_is_not_here_is_named(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(AigcError, match=r"aigc\[openvino\]"):
         openvino_export.runtime()
+
+
+def test_a_signal_after_models_were_closed_is_heard(tiny_model: MakeModel, codec: TextCodec, tmp_path: Path) -> None:
+    model = tiny_model("llama", sharpen=3.0)
+    first, _ = open_stepper(model, codec, cache=tmp_path, slots=1)
+    second, _ = open_stepper(model, codec, cache=tmp_path, slots=1)
+    del first
+    gc.collect()
+    del second
+    gc.collect()
+    heard: list[int] = []
+    before = signal.signal(signal.SIGUSR1, lambda number, _: heard.append(number))
+    try:
+        os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert heard == [signal.SIGUSR1]

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ class OpenvinoStepper:
         Raises:
             AigcError: bf16 is not to be had here.
         """
-        core = runtime().Core()
+        core = _core()
         threads = threads or torch.get_num_threads()
         if precision == "bf16" and "BF16" not in core.get_property(DEVICE, "OPTIMIZATION_CAPABILITIES"):
             raise AigcError("precision: bf16 was asked for, but this CPU does not multiply in it; take fp32 or int8")
@@ -184,6 +185,16 @@ class OpenvinoStepper:
             ) from error
         self._owners = np.concatenate([self._owners, np.zeros(blocks - before, np.int64)])
         self._free += range(blocks - 1, before - 1, -1)
+
+
+@cache
+def _core() -> Any:
+    """One for the process, which is never closed.
+
+    On CPUs with AMX its plugin gives the thread another stack for signals, and takes back the one before when it is closed; of two
+    that are closed in the order of their making, the second takes back a stack that is gone, and the next Ctrl-C is a crash.
+    """
+    return runtime().Core()
 
 
 def open_stepper(

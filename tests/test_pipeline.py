@@ -101,13 +101,33 @@ def test_samples_have_provenance_and_trace_back_to_the_files(finished: Path) -> 
     generate = finished / "runs" / "quickstart" / "generate"
     rows = [row for name in ("samples", "rejected") for row in read_jsonl(generate / f"{name}.jsonl")]
     assert len(rows) == 8
-    assert {"id", "prompt", "text", "seed", "model", "config", "finish"} <= set(rows[0])
+    assert {"id", "prompt", "title", "text", "seed", "model", "config", "finish", "data", "licences"} <= set(rows[0])
     done = Aigc(finished)("trace", str(rows[0]["id"]), QUICKSTART)
     assert done.returncode == 0, done.stderr
     places = [done.stdout.index(word) for word in ("sample ", "<- finetune", "<- pretrain", "<- split", "<- clean", "posts.jsonl")]
     assert places == sorted(places)
     assert "CHANGED" not in done.stdout
     assert Aigc(finished)("trace", "nobody", QUICKSTART).returncode == 1
+
+
+def test_what_a_model_learned_is_known_and_copies_of_it_are_rejected(finished: Path) -> None:
+    run = finished / "runs" / "quickstart"
+    learned = pl.read_parquet(run / "split" / "train-*.parquet")
+    for stage in ("pretrain", "finetune"):
+        assert json.loads((run / stage / "copies" / "index.json").read_text("utf-8"))["documents"] == len(learned)
+    long = learned.filter(pl.col("text").str.len_chars() > 90)
+    copied = [long.filter(pl.col("id").str.starts_with(language)).row(0, named=True) for language in ("en", "zh")]
+    new = "Nobody has ever written that seven blue kettles argued with a ladder about the price of moonlight."
+    prompts = [{"title": "x", "lead": row["text"][:80]} for row in copied] + [{"title": "x", "lead": new}]
+    keys = ["generate.prompts=" + json.dumps(prompts, ensure_ascii=False), "generate.begin='{lead}'", "generate.count=1"]
+    keys += ["generate.rules=[{copied_run: {max: 50}}]", "generate.output=copies.jsonl", "generate.max_tokens=4"]
+    done = Aigc(finished)("generate", QUICKSTART, *SMALL, *keys)
+    assert done.returncode == 0, done.stderr
+    rejected = {row["id"]: row for row in read_jsonl(finished / "copies.rejected.jsonl")}
+    assert [row["id"] for row in read_jsonl(finished / "copies.jsonl")] == ["000002-0"]
+    for number, source in enumerate(copied):
+        row = rejected[f"00000{number}-0"]
+        assert row["rule"] == "copied_run" and str(row["detail"]).startswith(f"{source['id']} ("), row
 
 
 def test_the_same_run_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def test_a_search_from_the_first_trial_to_the_best_file(three: tuple[variants.Va
     assert [step for step, _ in lines[1]["evaluations"]] == [0, 2, 4]
     best = min(lines, key=lambda line: line["metric"])
     assert [path.parts[-3] for path in folder.glob("trials/*/pretrain/model")] == [str(best["number"])], "only the best has weights"
+    assert not list(folder.glob("trials/*/*/copies"))
     assert not list(folder.glob("trials/*/*/checkpoints")) and (folder / "report.html").exists()
     assert json.loads((folder / "report.json").read_text("utf-8"))["best"]["number"] == best["number"]
     assert {line.split(":")[0] for line in said.splitlines() if ":" in line} == {"tune"}, "Optuna and the trials say nothing"

@@ -56,13 +56,13 @@ def train_stage(
     sources: runs.Sources,
     *,
     interrupt: Callable[[int], bool] = lambda _: False,
-    watch: Callable[[int, dict[str, Any]], bool] = lambda _step, _line: False,
+    watch: Callable[[int, dict[str, Any]], bool] | None = None,
 ) -> None:
     """Train in runs/<name>/<stage>, going on from an unfinished try of the same config and data.
 
     Args:
         interrupt: asked after each step whether to stop there.
-        watch: told the step and the figures of each evaluation that is made; when true, the run stops there.
+        watch: of a trial: told the step and the figures of each evaluation that is made; when true, the run stops there.
     """
     started = time.monotonic()
     with ExitStack() as stack:
@@ -91,7 +91,7 @@ def train_stage(
                 tell(progress, report)
                 if judge is not None and progress.validation is not None and progress.metrics:
                     _keep(stage.folder, judge.written(seen), seen)
-                told = progress.validation is not None and progress.metrics and watch(seen, progress.metrics)
+                told = watch is not None and progress.validation is not None and progress.metrics and watch(seen, progress.metrics)
                 if told and progress.ended is None and seen < work.settings.steps:
                     break
         if seen < work.settings.steps and report.ended is None:
@@ -107,7 +107,7 @@ def train_stage(
             work.learner, work.codec, stage.folder / "model", writes=replicas.first, merged=work.beginning.merge
         )
         if replicas.first:
-            if watch is None:  # it is no trial
+            if watch is None:  # of a trial nothing is generated
                 _index(project, task.name, stage.folder / "copies")
             _write(project.name, task.name, stage, report, device)
             for warning in write_card(stage.folder / "model", card_facts(project, task.name, report.as_json())):

@@ -141,6 +141,8 @@ class Sampler:
     def _drawn(self, samples: Sequence[Sample], attempt: int) -> Iterator[tuple[Sample, Row]]:
         for sample, drawn, more in self._placed(samples, self.write(samples, attempt)):
             row: Row = {"id": sample.id, "prompt": sample.prompt.text} | ({"begin": sample.begin} if sample.begin else {})
+            if isinstance(title := sample.prompt.fields.get("title"), str) and title.strip():
+                row["title"] = title  # what is exported bears it
             row |= {"text": sample.begin + drawn.text, "tokens": drawn.tokens}
             row |= {"finish": drawn.finish, "seed": sample.seed(self.seed, attempt)}
             yield sample, row | ({"try": attempt} if attempt else {}) | more | self.provenance

@@ -9,7 +9,7 @@ import polars as pl
 from aigc import console, lineage, runs
 from aigc.core.documents.files import STDIN
 from aigc.core.documents.reading import Batch, Failure, Reader
-from aigc.core.documents.template import needed_fields
+from aigc.core.documents.template import MissingField, needed_fields
 from aigc.core.generation.prompts import BadPrompt, read_prompts
 from aigc.errors import AigcError
 from aigc.planning import plan
@@ -133,6 +133,9 @@ def _bad_prompts(section: Generate) -> Iterator[str]:
         for prompt in islice(read_prompts(section.prompts, section.prompt), SAMPLE):
             if isinstance(prompt, BadPrompt):
                 yield f"generate: {prompt.origin}: {prompt.reason}"
+                return
+            if missing := [name for name in needed_fields(section.begin) if name not in prompt.fields]:
+                yield f"generate: {prompt.origin}: generate.begin: {MissingField(missing[0], prompt.fields)}"
                 return
     except AigcError:
         return  # told with the sources

@@ -9,7 +9,8 @@ from pydantic import Field
 
 from aigc.core.rules.copies.index import FACTS
 from aigc.core.rules.copies.lookup import Copied, Copies, open_copies
-from aigc.core.rules.rule import TEXT, Bound, Corpus, Duplicates, Measure, Memory, Rule
+from aigc.core.rules.duplicates.outside import FOUND, Outside
+from aigc.core.rules.rule import TEXT, Bound, Measure, Rule
 from aigc.errors import AigcError
 
 __all__ = ["CopiedRun", "CopiedShare", "NearCopies", "with_index"]
@@ -81,7 +82,7 @@ def _named(copied: Copied) -> str:
     return "; ".join(f"{source.id} ({source.characters} characters{licence})" for source, licence in pairs)
 
 
-class NearCopies(Duplicates):
+class NearCopies(Outside):
     """Texts that share most of their n-grams of words or Han characters with one training document.
 
     The keeper in the ledger is that document, the similarity their Jaccard similarity, which was computed. Candidates are the 32
@@ -89,7 +90,6 @@ class NearCopies(Duplicates):
     """
 
     shorthand: ClassVar[str | None] = "similarity"
-    inside: ClassVar[bool] = False
 
     index: str | None = None
     """the index of the training documents, a folder; by default that of the model that generates"""
@@ -101,17 +101,7 @@ class NearCopies(Duplicates):
     def reads(self) -> list[Path]:
         return _reads(self.index)
 
-    def _found(self, documents: pl.DataFrame) -> pl.DataFrame:
+    def found(self, documents: pl.DataFrame) -> pl.DataFrame:
         copies = _copies(self.index, "near_copies")
         found = [copies.near(text, similarity=self.similarity, ngram=self.ngram) or (None, None) for text in documents["text"]]
-        return pl.DataFrame(found, schema={"keeper": pl.String, "similarity": pl.Float64}, orient="row")
-
-    def survey(self, documents: pl.DataFrame) -> pl.DataFrame:
-        return self._found(documents)
-
-    def conclude(self, corpus: Corpus) -> pl.DataFrame:
-        frame = pl.DataFrame({"keeper": corpus.column("keeper"), "similarity": corpus.column("similarity")})
-        return frame.with_row_index("row").filter(pl.col("keeper").is_not_null())
-
-    def memory(self) -> Memory:
-        return self._found
+        return pl.DataFrame(found, schema=FOUND, orient="row")

@@ -12,7 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from aigc.core.documents.files import expand
 from aigc.core.documents.reading import Reader
-from aigc.core.rules.rule import Corpus, Duplicates, Memory
+from aigc.core.rules.duplicates.outside import FOUND, Outside
 from aigc.core.rules.units import Hashes, Ints, ngrams, spread
 from aigc.errors import AigcError
 
@@ -25,7 +25,7 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
-class Decontaminate(Duplicates):
+class Decontaminate(Outside):
     """Documents that share an n-gram of words or Han characters with the texts of an evaluation set.
 
     Source: GPT-3 (Brown et al. 2020), appendix C.
@@ -35,7 +35,6 @@ class Decontaminate(Duplicates):
     """
 
     shorthand: ClassVar[str | None] = "files"
-    inside: ClassVar[bool] = False
 
     files: Annotated[list[str], BeforeValidator(_listed)] = Field(..., min_length=1)
     """files of the evaluation set, in any format that `clean.input` takes"""
@@ -49,7 +48,7 @@ class Decontaminate(Duplicates):
     def reads(self) -> list[Path]:
         return expand(self.files)
 
-    def _found(self, documents: pl.DataFrame) -> pl.DataFrame:
+    def found(self, documents: pl.DataFrame) -> pl.DataFrame:
         names, held = _index(tuple(self.files), self.text_field, self.ngram)
         best: list[tuple[float, str | None]] = [(0.0, None)] * len(documents)
         for one in held:
@@ -58,19 +57,9 @@ class Decontaminate(Duplicates):
                     best[document] = max(best[document], (value, names[owner]), key=lambda found: (found[0], found[1] or ""))
         return pl.DataFrame(
             [(name, value if name is not None else None) for value, name in best],
-            schema={"keeper": pl.String, "similarity": pl.Float64},
+            schema=FOUND,
             orient="row",
         )
-
-    def survey(self, documents: pl.DataFrame) -> pl.DataFrame:
-        return self._found(documents)
-
-    def conclude(self, corpus: Corpus) -> pl.DataFrame:
-        frame = pl.DataFrame({"keeper": corpus.column("keeper"), "similarity": corpus.column("similarity")})
-        return frame.with_row_index("row").filter(pl.col("keeper").is_not_null())
-
-    def memory(self) -> Memory:
-        return self._found
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from aigc.config import load, parse_scalar
+from aigc.errors import ConfigError
 from aigc.schema import Project
 
 CLEAN = "name: a\nclean:\n  input: x.jsonl\n"
@@ -46,6 +47,23 @@ def test_yaml_traps(text: str, value: object) -> None:
     found = parse_scalar(text)
     assert found == value
     assert type(found) is type(value)
+
+
+@pytest.mark.parametrize("template", ["{title}", "{title}: {date|}", "{ask|写}：", "{a, b}"])
+def test_a_template_on_the_command_line_needs_no_second_quotes(tmp_path: Path, template: str) -> None:
+    project = read(tmp_path, "name: a\n", f"generate.prompt={template}")
+    assert project.generate is not None
+    assert project.generate.prompt == template
+
+
+def test_a_mapping_on_the_command_line_stays_one(tmp_path: Path) -> None:
+    project = read(tmp_path, "name: a\n", "generate.best_of={candidates: 3}", "generate.constrain={choices: [a]}")
+    assert project.generate is not None
+    assert project.generate.best_of is not None
+    assert project.generate.best_of.candidates == 3
+    assert project.generate.constrain is not None
+    with pytest.raises(ConfigError, match=r"command line: generate\.best_of: '\{candidates: 3' is not valid YAML"):
+        read(tmp_path, "name: a\n", "generate.best_of={candidates: 3")
 
 
 def test_traps_in_a_file(tmp_path: Path) -> None:

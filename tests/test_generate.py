@@ -73,7 +73,8 @@ def test_a_file_and_the_run_folder_get_the_same_rows(run: Generate) -> None:
     report = json.loads(Path("runs/p/generate/report.json").read_text("utf-8"))
     assert report["samples"] == 9 == report["accepted"] + report["rejected"]
     assert report["accepted"] == len(_rows("o.jsonl"))
-    assert report["rejected"] + report["  drawn again"] == len(_rows("o.rejected.jsonl"))
+    assert report["rejected"] + report["drawn_again"] == len(_rows("o.rejected.jsonl"))
+    assert sum(report["rejected_by"].values()) == report["rejected"]
 
 
 class _Killed(BaseException):

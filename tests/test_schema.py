@@ -107,7 +107,8 @@ def test_every_reference_in_the_schema_resolves() -> None:
 
 
 def test_every_key_is_described() -> None:
-    models = {"Project": _schema()["properties"]} | {name: model["properties"] for name, model in _schema()["$defs"].items()}
+    defined = {name: model["anyOf"][-1] if "anyOf" in model else model for name, model in _schema()["$defs"].items()}
+    models = {"Project": _schema()["properties"]} | {name: model["properties"] for name, model in defined.items()}
     nameless = {
         f"{model}.{key}"
         for model, keys in models.items()

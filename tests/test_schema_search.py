@@ -1,7 +1,6 @@
 """A search is checked before its first trial: its keys, what they may be, and whether that is valid at all."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +65,10 @@ def test_values_that_go_together_with_some_of_the_others_are_valid(tmp_path: Pat
     assert told.startswith("p.yaml:8: search.keys: pretrain.model: width 33 is not a multiple of heads 2")
 
 
-def test_every_wrong_key_is_told_at_once_and_soon(tmp_path: Path) -> None:
-    keys = [f"pretrain.key{i}: [1, 2]" for i in range(8)]
-    began = time.monotonic()
+def test_every_wrong_key_is_told_at_once_without_trying_all_combinations(tmp_path: Path) -> None:
+    keys = [f"pretrain.key{i}: [1, 2]" for i in range(40)]  # 2^40 of them would not end
     told = mistake(tmp_path, *keys).splitlines()
-    assert time.monotonic() - began < 0.5
-    assert [line.split(":")[1] for line in told] == [str(line) for line in range(8, 16)]
+    assert [line.split(":")[1] for line in told] == [str(line) for line in range(8, 48)]
 
 
 def test_keys_on_the_command_line_are_paths_too(tmp_path: Path) -> None:

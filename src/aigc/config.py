@@ -4,27 +4,21 @@ import copy
 import difflib
 import re
 import types
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
-from aigc.core.rules.table import RULES, rule_class
 from aigc.errors import ConfigError
-from aigc.foreign_keys import FOREIGN_KEYS
 from aigc.keys import has, put
-from aigc.schema import SECTIONS, Project
-from aigc.schema.objectives import OBJECTIVES
+from aigc.mistakes import Place, explain
+from aigc.schema import Project
 
 __all__ = ["Written", "load", "parse_scalar", "read"]
 
-Path_ = tuple[str | int, ...]
 MAX_BYTES = 1 << 20
 
 
@@ -59,7 +53,7 @@ class Written:
     file: Path
     text: str
     data: dict[str, Any]
-    lines: dict[Path_, int]
+    lines: dict[Place, int]
 
     def project(self, values: Mapping[str, Any] = types.MappingProxyType({})) -> Project:
         """The project that it describes, with other values at some of its keys.
@@ -70,7 +64,7 @@ class Written:
         try:
             return self._validated(values)
         except ValidationError as error:
-            messages = sorted(_explain(self.file, self.lines, detail) for detail in error.errors())
+            messages = sorted(explain(self.file, self.lines, detail) for detail in error.errors())
             raise ConfigError("\n".join(dict.fromkeys(text for _, text in messages))) from None
 
     def mistakes(self, values: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -82,7 +76,7 @@ class Written:
         try:
             self._validated(values)
         except ValidationError as error:
-            explained = ((".".join(map(str, one["loc"])), _explain(self.file, {}, one)[1]) for one in error.errors())
+            explained = ((".".join(map(str, one["loc"])), explain(self.file, {}, one)[1]) for one in error.errors())
             return [(key, remark.removeprefix(f"{self.file}: ")) for key, remark in explained]
         return []
 
@@ -128,7 +122,7 @@ def parse_scalar(text: str) -> Any:
     return yaml.load(text, Loader=_Loader)  # a SafeLoader
 
 
-def _read(file: Path) -> tuple[str, dict[str, Any], dict[Path_, int]]:
+def _read(file: Path) -> tuple[str, dict[str, Any], dict[Place, int]]:
     if not file.exists():
         near = difflib.get_close_matches(file.name, [p.name for p in file.parent.glob("*.y*ml")], 1, 0.5)
         hint = f"; did you mean {file.parent / near[0]}?" if near else "; `aigc new NAME` writes one"
@@ -150,7 +144,7 @@ def _read(file: Path) -> tuple[str, dict[str, Any], dict[Path_, int]]:
         if not isinstance(node, yaml.MappingNode):
             found = "is empty" if node is None else f"holds a {'list' if isinstance(node, yaml.SequenceNode) else 'single value'}"
             raise ConfigError(f"{file}: {found}; a project file is a mapping, e.g. `name: news`")
-        lines: dict[Path_, int] = {}
+        lines: dict[Place, int] = {}
         _locate(file, node, (), lines, set())
         return text, loader.construct_document(node), lines
     except yaml.MarkedYAMLError as error:
@@ -168,7 +162,7 @@ def _read(file: Path) -> tuple[str, dict[str, Any], dict[Path_, int]]:
             loader.dispose()
 
 
-def _locate(file: Path, node: yaml.Node, at: Path_, lines: dict[Path_, int], seen: set[int]) -> None:
+def _locate(file: Path, node: yaml.Node, at: Place, lines: dict[Place, int], seen: set[int]) -> None:
     """Note the line of every key and item, and refuse a key that is given twice (YAML would take the last in silence)."""
     if id(node) in seen:
         return
@@ -188,13 +182,13 @@ def _locate(file: Path, node: yaml.Node, at: Path_, lines: dict[Path_, int], see
             _locate(file, item, (*at, index), lines, seen)
 
 
-def _override(data: dict[str, Any], lines: dict[Path_, int], override: str) -> None:
+def _override(data: dict[str, Any], lines: dict[Place, int], override: str) -> None:
     key, equals, text = override.partition("=")
-    path: Path_ = tuple(key.split("."))
+    path: Place = tuple(key.split("."))
     if not equals or not all(path):
         raise ConfigError(f"command line: {override!r} is no override; write key=value, e.g. finetune.learning_rate=1e-4")
     try:
-        value = text if text == "-" or text[:1] in tuple("*&!%@`|>") else parse_scalar(text)  # `-` and `*.csv` are files
+        value = text if _is_text(text) else parse_scalar(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         raise ConfigError(f"command line: {key}: {text!r} is not valid YAML; quote it") from None
     made = [path[:depth] for depth in range(1, len(path)) if not has(data, path[:depth])]
@@ -208,98 +202,12 @@ def _override(data: dict[str, Any], lines: dict[Path_, int], override: str) -> N
     lines[path] = 0  # 0: it stands on the command line
 
 
-def _explain(file: Path, lines: dict[Path_, int], detail: ErrorDetails) -> tuple[int, str]:
-    """The line that an error stands on (0: none), and the message for it."""
-    loc = detail["loc"]
-    branches = ("number", "by language")  # of the union that a bound is
-    at: Path_ = tuple(part for i, part in enumerate(loc) if not (part in branches and i and loc[i - 1] in ("min", "max")))
-    known = at
-    while known and known not in lines:
-        known = known[:-1]
-    line = lines.get(known)
-    where = str(file) if line is None else f"{file}:{line}" if line else "command line"
-    key = ".".join(map(str, at))
-    kind, found = detail["type"], detail["input"]
-    if kind == "extra_forbidden":
-        what = _unknown_key(at)
-    elif kind == "missing":
-        what = f"is needed; {_purpose(at)}" if _purpose(at) else "is needed"
-    elif kind == "unknown_rule":
-        what = _unknown_rule(str(detail.get("ctx", {}).get("rule", "")))
-    elif kind == "too_short":
-        what = "is empty"
-    elif kind in ("model_type", "dict_type", "model_attributes_type"):
-        what = f"expected a mapping of keys, found {_show(found)}"
-    else:
-        message = detail["msg"].removeprefix("Value error, ")
-        shown = f", found {_show(found)}" if not isinstance(found, dict) else ""
-        what = message[0].lower() + message[1:] + shown
-    return line or 0, f"{where}: {key}: {what}" if key else f"{where}: {what}"
-
-
-def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _model_at(at: Path_) -> type[BaseModel] | None:
-    """The model that owns the keys at this place of the file, or None where it has no fixed keys."""
-    model: type[BaseModel] | None = Project
-    for part in at:
-        if isinstance(part, int):
-            continue
-        if part in RULES:
-            model = rule_class(part)
-        elif part in OBJECTIVES:
-            model = OBJECTIVES[part]
-        elif model is not None and part in (fields := _fields(model)):
-            model = _inner_model(fields[part].annotation)
-    return model
-
-
-def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
-    """The keys that a person may write."""
-    return {field.alias or name: field for name, field in model.model_fields.items() if name != "preset"}
-
-
-def _inner_model(annotation: Any) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
-        return next(filter(None, map(_inner_model, typing.get_args(annotation))), None)
-    return None
-
-
-def _unknown_key(at: Path_) -> str:
-    name, parent = str(at[-1]), at[:-1]
-    prefix = ".".join(map(str, (*parent, "")))
-    model = _model_at(parent)
-    fields = list(_fields(model)) if model else []
-    ours = FOREIGN_KEYS.get(name)
-    if ours in fields:
-        return f"unknown key; aigc calls it {prefix}{ours}"
-    near = difflib.get_close_matches(name, fields, 1, 0.6)
-    if near:
-        return f"unknown key; the nearest is {prefix}{near[0]}"
-    wanted = {name, ours}
-    owners = [f"{section}.{field}" for section, owner in SECTIONS.items() for field in owner.model_fields if field in wanted]
-    if not parent and owners:
-        return f"unknown key; it belongs to a section: {' or '.join(owners)}"
-    if owners:
-        return f"unknown key here; it belongs to `aigc {owners[0].split('.')[0]}`: {' or '.join(owners)}"
-    if ours in Project.model_fields:
-        return f"unknown key; aigc calls it {ours}, at the top of the file"
-    if name in Project.model_fields:
-        return f"unknown key here; {name} stands at the top of the file"
-    return f"unknown key; known here: {', '.join(fields) or 'none'}"
-
-
-def _unknown_rule(name: str) -> str:
-    near = difflib.get_close_matches(name, RULES, 1, 0.5)
-    return f"no rule is called {name!r}; " + (f"the nearest is {near[0]}" if near else f"known: {', '.join(RULES)}")
-
-
-def _purpose(at: Path_) -> str | None:
-    model = _model_at(at[:-1])
-    field = _fields(model).get(str(at[-1])) if model else None
-    return field.description if field else None
+def _is_text(value: str) -> bool:
+    """Whether it is none of YAML's: `-` and `*.csv` are files, `{title}` and `{title}, {date}:` templates."""
+    if not value.startswith("{"):
+        return value == "-" or value[:1] in tuple("*&!%@`|>")
+    try:
+        read = parse_scalar(value)
+    except yaml.YAMLError:
+        return "}" in value
+    return ":" not in value and bool(read)

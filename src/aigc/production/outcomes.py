@@ -90,6 +90,19 @@ class Outcomes:
     shown: Callable[[Row], None] | None = None  # told each accepted row that is written
     unmet: int = 0  # rows that stood in the files, of samples that were not asked about yet
     counts: Counter[str] = field(default_factory=_no_counts)
+    rejected_by: Counter[str] = field(default_factory=Counter)  # samples by the rule that had the last word
+    again: int = 0  # draws behind the first one of a sample
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """For report.json."""
+        return {**self.counts, "drawn_again": self.again, "rejected_by": dict(sorted(self.rejected_by.items()))}
+
+    @property
+    def lines(self) -> list[tuple[str, int]]:
+        """For people."""
+        reasons = [(f"  rejected by {name}", count) for name, count in self.rejected_by.items()]
+        return [*self.counts.items(), *reasons, *([("  drawn again", self.again)] if self.again else [])]
 
     @property
     def _old(self) -> RowFile | None:
@@ -153,9 +166,8 @@ class Outcomes:
         self.counts["samples"] += 1
         self.counts["accepted" if reason is None else "rejected"] += 1
         if reason is not None:
-            self.counts[f"  rejected by {reason['rule']}"] += 1
-        if attempt:
-            self.counts["  drawn again"] += attempt
+            self.rejected_by[reason["rule"]] += 1
+        self.again += attempt
 
 
 def on_stream(file: TextIO, origin: Origin, *, retries: int = 0) -> Outcomes:

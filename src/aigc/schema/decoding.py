@@ -2,15 +2,18 @@
 
 import difflib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, ValidationError, field_validator, model_validator
+from pydantic_core import CoreSchema
 
 from aigc.core.rules.rule import Measure
 from aigc.core.rules.table import RULES, rule_class
 from aigc.schema.section import Section, listed
 
 __all__ = ["BestOf", "Constrain", "Discourage", "Draft", "Plan", "Texts", "Watermark"]
+
+_STEPS = ["title", "outline", "paragraphs"]
 
 Texts = Annotated[list[str], BeforeValidator(listed, json_schema_input_type=str | list[str])]  # one text or several
 
@@ -36,6 +39,8 @@ class Constrain(Section):
 class Discourage(Section):
     """Texts that are written less often."""
 
+    shorthand: ClassVar[str | None] = "phrases"
+
     phrases: list[str] | Path
     """the texts, or a file with one in each line"""
     penalty: float = Field(5.0, gt=0)
@@ -45,6 +50,8 @@ class Discourage(Section):
 class Draft(Section):
     """A small checkpoint that guesses ahead; what is written is as if it were not there."""
 
+    shorthand: ClassVar[str | None] = "checkpoint"
+
     checkpoint: str
     """a checkpoint folder or hub name with the same vocabulary"""
     tokens: int = Field(4, ge=1, le=16)
@@ -53,6 +60,8 @@ class Draft(Section):
 
 class BestOf(Section):
     """Several candidates for each sample, of which the best stays."""
+
+    shorthand: ClassVar[str | None] = "candidates"
 
     candidates: int = Field(4, ge=2, le=64)
     """drawn for each sample"""
@@ -93,6 +102,7 @@ class Plan(Section):
 
     That is {title} for the outline; and {title}, {outline}, {heading}, {summary} and {written} for a section. The defaults are
     marks of Markdown, which are of no language: labels in another one than the row's lead small models astray.
+    `[title, outline, paragraphs]` is a plan of these defaults; without `title` in it the row has one.
     """
 
     title: str | None = "{prompt}\n\n# "
@@ -109,6 +119,19 @@ class Plan(Section):
     """of what was written so far, that the next section is told"""
     retries: int = Field(0, ge=0, le=20)
     """draws again a section whose structure is at fault, at most so often"""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_steps(cls, value: Any) -> Any:
+        if not isinstance(value, list):
+            return value
+        if value not in (_STEPS, _STEPS[1:]):
+            raise ValueError("as a list, a plan is [title, outline, paragraphs], or [outline, paragraphs] where rows have a title")
+        return {} if value == _STEPS else {"title": None}
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"enum": [_STEPS, _STEPS[1:]]}, handler(core)]}
 
 
 class Watermark(Section):

@@ -4,7 +4,6 @@ import json
 import os
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 from aigc import console, lineage, runs
@@ -47,17 +46,17 @@ def run(project: Project, *, echo: bool = False, stream: bool = False) -> None:
             with in_files(accepted, rejected, origin, retries=section.retries, interrupted=stage.resumed) as out:
                 _generate(project, section, out, echo=echo and not stream, stream=stream)
             stage.rows = {name: out.counts[name] for name in ("prompts", "samples", "accepted", "rejected", "failed")}
-            stage.write_json("report.json", dict(sorted(out.counts.items())))
-        _close(out.counts, started, runs.stage_folder(project, "generate"), "in rejected.jsonl")
+            stage.write_json("report.json", out.report)
+        _close(out, started, runs.stage_folder(project, "generate"), "in rejected.jsonl")
     elif section.output == "-":
         out = on_stream(sys.stdout, origin_of(project), retries=section.retries)
         _generate(project, section, out)
-        _close(out.counts, started, "stdout", "above")
+        _close(out, started, "stdout", "above")
     else:
         path = Path(section.output).expanduser()
         with in_files(path, None, origin_of(project), retries=section.retries) as out:
             _generate(project, section, out, stream=stream)
-        _close(out.counts, started, path, f"in {out.rejected.path}" if out.rejected is not None else "above")
+        _close(out, started, path, f"in {out.rejected.path}" if out.rejected is not None else "above")
 
 
 def _check_stream(section: Generate) -> None:
@@ -112,11 +111,13 @@ def _stopped(out: Outcomes) -> str:
     return f"stopped after {out.accepted.rows:,} accepted rows; run the same command again to go on from there"
 
 
-def _close(counts: Counter[str], started: float, where: object, reasons: str) -> None:
-    console.table("generate: what became of every sample", ["", "rows"], list(counts.items()))
+def _close(out: Outcomes, started: float, where: object, reasons: str) -> None:
+    console.table("generate: what became of every sample", ["", "rows"], out.lines)
     console.closing("generate", time.monotonic() - started, where)
-    if counts["failed"]:
-        raise AigcError(f"{counts['failed']:,} of {counts['prompts']:,} prompts could not be used; the reasons are {reasons}")
+    if out.counts["failed"]:
+        raise AigcError(
+            f"{out.counts['failed']:,} of {out.counts['prompts']:,} prompts could not be used; the reasons are {reasons}"
+        )
 
 
 class _Echo:

@@ -5,7 +5,8 @@ import os
 import select
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from codecs import BOM_UTF8
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,18 +135,24 @@ def _rows(given: str | Sequence[str | dict[str, Any]] | None, reader: int | None
 def _lines(path: Path) -> Iterator[Found]:
     with opened(path, Meter()) as stream:
         for number, line in enumerate(stream, start=1):
-            origin = f"{path}:{number}"
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError:
-                yield origin, Failure(origin, "not UTF-8 text", "")
-                continue
-            if text.strip():
-                yield origin, {"prompt": text}
+            if line.strip():
+                yield f"{path}:{number}", _prompt_of(path, number, line)
+
+
+def _prompt_of(path: Path, number: int, line: bytes) -> dict[str, Any] | Failure:
+    """A line of text as a row."""
+    try:
+        return {"prompt": line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")}
+    except UnicodeDecodeError:
+        return Failure(f"{path}:{number}", "not UTF-8 text", "")
 
 
 def _from_stdin(descriptor: int, reader: int | None) -> Iterator[Found | None]:
-    """JSON lines as soon as they are there; None when a while has passed since the last, before the next is waited for."""
+    """Lines as soon as they are there; None when a while has passed since the last, before the next is waited for.
+
+    They are JSON if the first one begins as an object does, else each is a prompt.
+    """
+    row_of: Callable[[Path, int, bytes], dict[str, Any] | Failure] | None = None
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     if reader is not None:
@@ -176,7 +183,8 @@ def _from_stdin(descriptor: int, reader: int | None) -> Iterator[Found | None]:
             if skipping or len(line) > MAX_LINE:
                 yield _too_long(number)
             elif line.strip():
-                yield f"{STDIN}:{number}", json_object(STDIN, number, line)
+                row_of = row_of or (json_object if line.removeprefix(BOM_UTF8).lstrip().startswith(b"{") else _prompt_of)
+                yield f"{STDIN}:{number}", row_of(STDIN, number, line)
             new = new or skipping or bool(line.strip())
             skipping = False
         if not chunk:

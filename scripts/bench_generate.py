@@ -3,11 +3,15 @@
     python scripts/bench_generate.py CHECKPOINT [--tokens 128] [--rounds 3] [--engines torch openvino] [--precisions fp32 int8]
     python scripts/bench_generate.py gpt2-6x384          # that shape with random weights
     python scripts/bench_generate.py CHECKPOINT --genai FOLDER   # OpenVINO GenAI on its own export of the checkpoint
+    python scripts/bench_generate.py CHECKPOINT --only filter    # what the filter around the engine costs
 
 Even: 1, 8 and 32 prompts of 16 to 112 tokens, all of which get `--tokens` new tokens. Ragged: 32 prompts whose texts end
 by themselves after a number of tokens of their own (lognormal, median 32, sigma 0.8, at most `--tokens`), 16 at once. Greedy.
 transformers.generate has a batch of 16 wait for the longest, as it does; what counts are the tokens of the texts. Rounds are
 interleaved, medians are told.
+
+Filter: the stage itself on the 32 ragged prompts, a sentence each, with the rules of configs/social.yaml: when its first row is
+written, counted from where the model is loaded, and which share of the time goes to the rules.
 """
 
 import argparse
@@ -20,19 +24,31 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, StoppingCriteria, StoppingCriteriaList
 
+from aigc import config
 from aigc.core.generation import loop
 from aigc.core.generation.choosing import Chooser
 from aigc.core.generation.engine import Local, Setup, open_engine
 from aigc.core.generation.infilling import Middle
+from aigc.core.generation.prompts import read_prompts
 from aigc.core.generation.request import Decoding, Request
 from aigc.core.generation.writing import Writing
 from aigc.core.model import checkpoints
+from aigc.core.rules.table import name_of
 from aigc.core.tokens.text import TextCodec
+from aigc.production.drawing import origin_of
+from aigc.production.judge import Judge
+from aigc.production.outcomes import Outcomes
+from aigc.production.production import Production
+from aigc.production.rowfile import Row
+from aigc.production.sampling import windows
+from aigc.schema import Project
+from aigc.schema.generation import Generate
 
 SLOTS = 16  # at once, of ragged work
 SHAPE = "gpt2-6x384"
@@ -155,6 +171,48 @@ def genai(folder: str, work: Work) -> Callable[[], list[list[int]]]:
     return run
 
 
+class _Timed:
+    """A sink that knows when its first row came."""
+
+    def __init__(self) -> None:
+        self.rows, self.first = 0, float("nan")
+
+    def add(self, row: Row) -> None:
+        """See Sink."""
+        self.first = time.perf_counter() if not self.rows else self.first
+        self.rows += 1
+
+
+def filtered(start: str, kind: str, precision: str, texts: Sequence[str], tokens: int) -> str:
+    """The stage on those prompts, in words: its first row, its time, the share of the rules."""
+    social = config.load("configs/social.yaml").generate
+    assert social is not None
+    rules = [rule for rule in social.rules if name_of(rule) not in ("missing_facts", "copied_run")]  # the prompts are no posts
+    given: dict[str, Any] = {"checkpoint": start, "prompts": list(texts), "engine": kind, "precision": precision, "rules": rules}
+    section = {**given, "max_tokens": tokens, "stop": [". ", ".\n"], "temperature": 0.7}
+    project = Project(name="bench", generate=Generate(**section))
+    sink = _Timed()
+    spent = 0.0
+    judge = Judge.__call__
+
+    def timed(self: Judge, *of: Any) -> Any:
+        nonlocal spent
+        began = time.perf_counter()
+        found = judge(self, *of)
+        spent += time.perf_counter() - began
+        return found
+
+    production = Production(project, Outcomes(origin_of(project), sink))
+    production.open()
+    loaded = time.perf_counter()
+    with mock.patch.object(Judge, "__call__", timed):
+        for window in windows(read_prompts(section["prompts"], "{prompt}"), count=4, size=8 * SLOTS):
+            production.do(window)
+    seconds = time.perf_counter() - loaded
+    first = f"first row after {sink.first - loaded:.2f} s" if sink.rows else "no row was accepted"
+    return f"{first}, {4 * len(texts)} samples in {seconds:.1f} s, rules {spent:.2f} s = {100 * spent / seconds:.1f} %"
+
+
 def checkpoint(given: str, folder: Path) -> str:
     """The folder of a checkpoint; one of random weights is made where its shape is given."""
     if given != SHAPE:
@@ -191,7 +249,8 @@ def main() -> None:
         start = checkpoint(given.checkpoint, Path(temporary) / "model")
         model, codec = checkpoints.load(start)
         model.eval()
-        for work in works(codec, given.tokens):
+        every = works(codec, given.tokens)
+        for work in every:
             if given.only and work.name not in given.only:
                 continue
             runs: dict[str, Callable[[], list[list[int]]]] = {
@@ -224,6 +283,11 @@ def main() -> None:
                     f"   {same} of {len(work.prompts)} texts as transformers'",
                     flush=True,
                 )
+        if not given.only or "filter" in given.only:
+            texts = [codec.decode(prompt) for prompt in every[-1].prompts]
+            for kind in given.engines:
+                for precision in given.precisions if kind == "openvino" else ["fp32"]:
+                    print(f"filter: aigc {kind} {precision}: {filtered(start, kind, precision, texts, given.tokens)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -54,9 +54,7 @@ def scores(samples: Sequence[Sequence[Candidate]], by: Mapping[str, float], copi
         if name == LIKELIHOOD:
             values: list[float | None] = [one.likelihood for candidates in samples for one in candidates]
         else:
-            rule = rule_class(name)()
-            if copies is not None:
-                (rule,) = with_index([rule], copies)
+            (rule,), _ = with_index([rule_class(name)()], copies)
             assert isinstance(rule, Measure), "BestOf has checked the names"
             values = measure(texts, rule).to_list()
         first = 0

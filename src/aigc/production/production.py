@@ -9,6 +9,7 @@ from aigc.core.generation.gaps import Gapped
 from aigc.core.generation.prompts import BadPrompt, Prompt
 from aigc.core.generation.request import Engine
 from aigc.core.rules.copies.rules import with_index
+from aigc.core.rules.table import name_of
 from aigc.errors import AigcError
 from aigc.production.drawing import copies_of, decoding_of, engine_of
 from aigc.production.judge import Judge
@@ -31,8 +32,11 @@ class Production:
         assert project.generate is not None
         self._project, self._section, self._out, self._told = project, project.generate, out, told
         self._copies = copies_of(project)
-        rules = project.generate.rules
-        self._judge = Judge(rules if self._copies is None else with_index(rules, self._copies))
+        rules, left_out = with_index(project.generate.rules, self._copies)
+        if left_out:
+            names = ", ".join(map(name_of, left_out))
+            console.warn(f"generate: samples are not looked up in what the model learned, it has no index ({names})")
+        self._judge = Judge(rules)
         self._opened: tuple[Engine, Sampler] | None = None
         self._left_out = set[str]()  # prompts of the window that cannot be used
 

@@ -58,7 +58,7 @@ generate:                         # prompts -> samples that passed the rules
   # constrain: {{choices: [yes, no]}}             # or json_schema, or regex
   # best_of: {{candidates: 4}}      # the likeliest of four; by: measures as well
   # plan: {{}}                      # long texts: a title, an outline, sections
-  rules: [finish_sentence, redact, exact_duplicates]    # {{copied_run: {{max: 50}}}} rejects what is copied from the training data
+  rules: [finish_sentence, redact, copied_run: {{max: 50}}, exact_duplicates]    # no run of over 50 characters from the data
   # retries: 3                    # draw again what the rules reject
   # label: {{producer: YourName}}   # who generated it: what `aigc export` writes into each file
   # watermark: {{key: 123}}         # a secret number of yours; `aigc detect` finds the mark again

@@ -103,14 +103,16 @@ def test_without_an_index_the_rule_says_what_it_needs(name: str, tmp_path: Path)
     rule = rule_class(name)()
     with pytest.raises(AigcError, match=f"^{name}: no index of training documents"):
         judged([rule], s="text")
-    (other,) = with_index([rule], tmp_path / "none")
+    assert with_index([rule], None) == ([rule], [])
+    (other,), _ = with_index([rule], tmp_path / "none")
     with pytest.raises(AigcError, match="none: no index of training documents; `aigc pretrain`"):
         judged([other], s="text")
 
 
 def test_a_stage_hands_its_index_to_those_rules_that_name_none(tmp_path: Path) -> None:
     rules: list[Rule] = [CopiedRun(max=20), Characters(min=1), CopiedShare(index="mine"), NearCopies()]
-    given = with_index(rules, tmp_path)
+    given, left_out = with_index(rules, tmp_path)
+    assert left_out == []
     assert given == [CopiedRun(max=20, index=str(tmp_path)), rules[1], rules[2], NearCopies(index=str(tmp_path))]
     assert [rule.reads() for rule in given] == [
         [tmp_path / "index.json"],
@@ -119,6 +121,13 @@ def test_a_stage_hands_its_index_to_those_rules_that_name_none(tmp_path: Path) -
         [tmp_path / "index.json"],
     ]
     assert rules[0].reads() == []
+
+
+def test_an_optional_rule_is_left_out_where_there_is_no_index(tmp_path: Path) -> None:
+    rules: list[Rule] = [CopiedRun(optional=True), NearCopies(optional=True, index="mine"), Characters(min=1), CopiedShare()]
+    assert with_index(rules, None) == (rules[1:], rules[:1])
+    given, left_out = with_index(rules, tmp_path)
+    assert len(given) == 4 and left_out == []
 
 
 def test_an_index_that_is_written_anew_is_read_anew(tmp_path: Path) -> None:

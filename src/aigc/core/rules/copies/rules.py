@@ -16,10 +16,22 @@ from aigc.errors import AigcError
 __all__ = ["CopiedRun", "CopiedShare", "NearCopies", "with_index"]
 
 
-def with_index(rules: Sequence[Rule], folder: Path) -> list[Rule]:
-    """The rules, those that look for copies and name no index with that of this folder."""
-    wanting = [isinstance(rule, CopiedRun | CopiedShare | NearCopies) and rule.index is None for rule in rules]
-    return [rule.model_copy(update={"index": str(folder)}) if wants else rule for rule, wants in zip(rules, wanting, strict=True)]
+def with_index(rules: Sequence[Rule], folder: Path | None) -> tuple[list[Rule], list[Rule]]:
+    """The rules that apply, and those that cannot because there is no index and they are optional.
+
+    Args:
+        folder: the index for those that look for copies and name none; None where there is none.
+    """
+    found: list[Rule] = []
+    left_out: list[Rule] = []
+    for rule in rules:
+        if not isinstance(rule, CopiedRun | CopiedShare | NearCopies) or rule.index is not None:
+            found.append(rule)
+        elif folder is not None:
+            found.append(rule.model_copy(update={"index": str(folder)}))
+        else:
+            (left_out if rule.optional else found).append(rule)
+    return found, left_out
 
 
 def _reads(index: str | None) -> list[Path]:
@@ -35,6 +47,8 @@ def _copies(index: str | None, name: str) -> Copies:
 class _Copying(Measure):
     index: str | None = None
     """the index of the training documents, a folder; by default that of the model that generates"""
+    optional: bool = False
+    """where the model has no index, as one from the hub, do without this rule and warn, instead of failing"""
 
     def reads(self) -> list[Path]:
         return _reads(self.index)
@@ -93,6 +107,8 @@ class NearCopies(Outside):
 
     index: str | None = None
     """the index of the training documents, a folder; by default that of the model that generates"""
+    optional: bool = False
+    """where the model has no index, as one from the hub, do without this rule and warn, instead of failing"""
     similarity: float = Field(0.7, ge=0.3, le=1)
     """the least Jaccard similarity"""
     ngram: int = Field(5, ge=1, le=50)

@@ -5,7 +5,7 @@ import re
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser as HTMLParser
 
@@ -102,6 +102,8 @@ def test_bins_tell_their_counts() -> None:
 
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=30, unique=True), st.booleans())
+@example([0.0, 5e-324], False)
+@example([0.0, 5e-324, 1e-322], True)
 def test_an_axis_keeps_the_order_and_its_ticks_apart(values: list[float], bent: bool) -> None:
     values = sorted(values)
     axis = Axis(values[0], values[-1], 0, 300, unit_of(values) if bent else None)

@@ -1,6 +1,7 @@
 """Values into positions on a chart: an axis that is linear, or log-like where the values spread over orders of magnitude."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -42,7 +43,7 @@ class Axis:
 
     def ticks(self, gap: float) -> list[float]:
         """Round values at least `gap` apart on the chart, in order."""
-        if self.high <= self.low:
+        if self.high - self.low < sys.float_info.min:  # that is no distance on any chart
             return [self.low]
         if not self.unit:
             room = max(int(abs(self.end - self.start) // gap), 1)

@@ -27,6 +27,14 @@ class Judge:
         self.columns = list(dict.fromkeys(name for rule in rules if isinstance(rule, Measure) for name in rule.columns()))
         """What the rules read beside the text: fields of the prompt, or keys of the row."""
 
+    def prepare(self) -> None:
+        """Load what the rules need, so that the first row need not wait for it.
+
+        Raises:
+            AigcError: something that a rule needs is not there.
+        """
+        Judge(self._rules)([{"id": "", "text": "Two words. 两句。"}], [{}])
+
     def __call__(self, rows: Sequence[Row], fields: Sequence[Mapping[str, Any]]) -> list[tuple[Row, Row | None]]:
         """Each row with its text after the edits, in order, and why it was rejected, None where it was not.
 

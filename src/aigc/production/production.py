@@ -41,10 +41,10 @@ class Production:
         self._left_out = set[str]()  # prompts of the window that cannot be used
 
     def open(self) -> tuple[Engine, Sampler]:
-        """Load the checkpoint, unless that was done; what is complete needs none.
+        """Load the checkpoint and what the rules need, unless that was done; what is complete needs none.
 
         Raises:
-            AigcError: it cannot be loaded.
+            AigcError: something cannot be loaded.
         """
         if self._opened is None:
             section = self._section
@@ -54,6 +54,7 @@ class Production:
             write = writer_of(engine, section, decoding_of(section), seed=self._project.seed, copies=self._copies, told=self._told)
             origin = self._out.origin.told | {"engine": engine.name}
             sampler = Sampler(write, self._judge, self._project.seed, origin, section.retries, section.ordered)
+            self._judge.prepare()
             self._opened = engine, sampler
         return self._opened
 

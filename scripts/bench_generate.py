@@ -11,7 +11,7 @@ transformers.generate has a batch of 16 wait for the longest, as it does; what c
 interleaved, medians are told.
 
 Filter: the stage itself on the 32 ragged prompts, a sentence each, with the rules of configs/social.yaml: when its first row is
-written, counted from where the model is loaded, and which share of the time goes to the rules.
+judged, counted from where the model is loaded, and which share of the time goes to the rules.
 """
 
 import argparse
@@ -171,15 +171,14 @@ def genai(folder: str, work: Work) -> Callable[[], list[list[int]]]:
     return run
 
 
-class _Timed:
-    """A sink that knows when its first row came."""
+@dataclass
+class _Nowhere:
+    """A sink that keeps nothing."""
 
-    def __init__(self) -> None:
-        self.rows, self.first = 0, float("nan")
+    rows: int = 0
 
-    def add(self, row: Row) -> None:
+    def add(self, _: Row) -> None:
         """See Sink."""
-        self.first = time.perf_counter() if not self.rows else self.first
         self.rows += 1
 
 
@@ -191,14 +190,15 @@ def filtered(start: str, kind: str, precision: str, texts: Sequence[str], tokens
     given: dict[str, Any] = {"checkpoint": start, "prompts": list(texts), "engine": kind, "precision": precision, "rules": rules}
     section = {**given, "max_tokens": tokens, "stop": [". ", ".\n"], "temperature": 0.7}
     project = Project(name="bench", generate=Generate(**section))
-    sink = _Timed()
-    spent = 0.0
+    sink = _Nowhere()
+    spent = first = 0.0
     judge = Judge.__call__
 
     def timed(self: Judge, *of: Any) -> Any:
-        nonlocal spent
+        nonlocal spent, first
         began = time.perf_counter()
         found = judge(self, *of)
+        first = first or time.perf_counter()
         spent += time.perf_counter() - began
         return found
 
@@ -209,8 +209,10 @@ def filtered(start: str, kind: str, precision: str, texts: Sequence[str], tokens
         for window in windows(read_prompts(section["prompts"], "{prompt}"), count=4, size=8 * SLOTS):
             production.do(window)
     seconds = time.perf_counter() - loaded
-    first = f"first row after {sink.first - loaded:.2f} s" if sink.rows else "no row was accepted"
-    return f"{first}, {4 * len(texts)} samples in {seconds:.1f} s, rules {spent:.2f} s = {100 * spent / seconds:.1f} %"
+    return (
+        f"first row after {first - loaded:.2f} s, {4 * len(texts)} samples in {seconds:.1f} s, {sink.rows} accepted, "
+        f"rules {spent:.2f} s = {100 * spent / seconds:.1f} %"
+    )
 
 
 def checkpoint(given: str, folder: Path) -> str:

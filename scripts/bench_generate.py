@@ -147,7 +147,7 @@ def ours(engine: Local, work: Work) -> list[list[int]]:
 
 
 def genai(folder: str, work: Work) -> Callable[[], list[list[int]]]:
-    """By OpenVINO GenAI's continuous batching, called directly."""
+    """By OpenVINO GenAI's continuous batching, called directly, with as many requests under way as all have."""
     import openvino as ov
     import openvino_genai as og
 
@@ -166,7 +166,16 @@ def genai(folder: str, work: Work) -> Callable[[], list[list[int]]]:
     configs = [config(length) for length in work.lengths]
 
     def run() -> list[list[int]]:
-        return [list(result.m_generation_ids[0]) for result in pipeline.generate(tensors, configs)]
+        found: list[list[int]] = [[] for _ in tensors]
+        waiting, going = list(range(len(tensors))), dict[int, Any]()
+        while waiting or going:
+            while waiting and len(going) < work.slots:  # its own max_num_seqs bounds nothing: with 4 it is as fast as with 32
+                one = waiting.pop(0)
+                going[one] = pipeline.add_request(one, tensors[one], configs[one])
+            pipeline.step()
+            for one in [one for one, handle in going.items() if handle.get_status() == og.GenerationStatus.FINISHED]:
+                found[one] = list(going.pop(one).read_all()[0].generated_ids)
+        return found
 
     return run
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from aigc.core.generation.constraints import Form
-from aigc.core.generation.decoding import Sampling, drawn_tokens, filtered, greedy_tokens
+from aigc.core.generation.decoding import Sampling, copy_of, drawn_tokens, filtered, greedy_tokens
 from aigc.core.generation.phrases import Phrases
 from aigc.core.generation.repeating import NoRepeatedGrams, RepetitionPenalty
 from aigc.core.generation.request import Decoding, Request
@@ -133,7 +133,7 @@ class Chooser:
         """What tokens are chosen by, temperature and marks aside: (B, U), U up to the vocabulary, -inf for what is forbidden."""
         scores_BV = logits_BV[:, : self._width]
         if self._rules or self.unknown is not None:
-            scores_BV = scores_BV.clone()
+            scores_BV = copy_of(scores_BV)
         if self.unknown is not None:
             scores_BV[:, self.unknown] = -torch.inf
         for number, rule in enumerate(self._rules):

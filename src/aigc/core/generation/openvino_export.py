@@ -1,8 +1,8 @@
 """A causal model of transformers into an OpenVINO graph on disk, and such a graph into one whose attention reads blocks of a cache.
 
-The model is traced over a flat batch, (N,) tokens of many sequences in a row, with an attention function that leaves a mark where
-queries, keys and values meet. OpenVINO cannot read its own PagedAttention from a file, so the mark goes into the file and the
-operator is put in its place when the file is read.
+The model is traced over a flat batch, (N,) tokens of many sequences in a row, as N rows of one token: heads and tokens then change
+places by a reshape, with nothing to move. An attention function leaves a mark where queries, keys and values meet. OpenVINO cannot
+read its own PagedAttention from a file, so the mark goes into the file and the operator is put in its place when the file is read.
 """
 
 import hashlib
@@ -73,6 +73,8 @@ def export(model: PreTrainedModel, folder: Path, *, precision: Precision) -> Non
     """
     ov = runtime()
     layers: list[dict[str, float]] = []
+    if model.get_output_embeddings() is None:
+        raise AigcError(f"engine: openvino: this {model.config.model_type} model has no head of its own; take engine: torch")
     graph = _traced(model, layers)
     expected = model.config.get_text_config().num_hidden_layers
     if len(layers) != expected:
@@ -178,16 +180,16 @@ def _attend(
     sliding_window: int | None = None,
     **others: Any,
 ) -> tuple[torch.Tensor, None]:
-    """An attention function of transformers, (1, H, N, D), for tracing only: it leaves the mark and no numbers."""
+    """An attention function of transformers, (N, H, 1, D), for tracing only: it leaves the mark and no numbers."""
     if found := [name for name in FOREIGN if others.get(name) is not None]:
         raise AigcError(f"engine: openvino: the model's attention has {found[0]}, which is not carried over; take engine: torch")
     if value.shape[-1] != query.shape[-1]:
         raise AigcError("engine: openvino: the model's values are not as wide as its keys; take engine: torch")
     heads, width = query.shape[1], query.shape[3]
-    flat = [x[0].transpose(0, 1).flatten(1) for x in (query, key, value)]  # (N, H D)
+    flat = [x.flatten(1) for x in (query, key, value)]  # (N, H D)
     scale = width**-0.5 if scaling is None else scaling
     out = torch.ops.aigc.paged(*flat, key.shape[1], width, scale, sliding_window or 0)
-    return out.view(1, -1, heads, width), None
+    return out.view(-1, 1, heads, width), None
 
 
 AttentionInterface.register(NAME, _attend)
@@ -202,10 +204,16 @@ class _Flat(nn.Module):
         self.model = model
 
     def forward(self, input_ids: torch.Tensor, position_ids: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
-        found: torch.Tensor = self.model(
-            input_ids=input_ids[None], position_ids=position_ids[None], use_cache=False, logits_to_keep=wanted
-        ).logits
-        return found[0]
+        def picked(_: nn.Module, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+            return given[0].index_select(0, wanted), *given[1:]
+
+        head = self.model.get_output_embeddings().register_forward_pre_hook(picked)
+        try:
+            found = self.model(input_ids=input_ids[:, None], position_ids=position_ids[:, None], use_cache=False)
+        finally:
+            head.remove()
+        logits: torch.Tensor = found.logits[:, 0]
+        return logits
 
 
 def _traced(model: PreTrainedModel, layers: list[dict[str, float]]) -> Any:

@@ -85,11 +85,11 @@ class Chooser:
         """A token for each text, which takes it in or is finished with it.
 
         Args:
-            logits_BV: scores of the next token of each text, as the model gives them; they are left as they are.
+            logits_BV: scores of the next token of each text, as the model gives them; they may be changed.
             writings: none of them finished.
         """
         logits_BV = logits_BV.float()
-        scores_BV = self.scores(logits_BV, writings)
+        scores_BV = self.scores(logits_BV, writings) if self.terms.likelihood else self._ruled(logits_BV, writings)
         tokens_B = self._tokens(scores_BV, writings)
         tokens: list[int] = tokens_B.tolist()
         nats = [0.0] * len(tokens)
@@ -131,9 +131,11 @@ class Chooser:
 
     def scores(self, logits_BV: torch.Tensor, writings: Sequence[Writing]) -> torch.Tensor:
         """What tokens are chosen by, temperature and marks aside: (B, U), U up to the vocabulary, -inf for what is forbidden."""
+        return self._ruled(copy_of(logits_BV) if self._rules or self.unknown is not None else logits_BV, writings)
+
+    def _ruled(self, logits_BV: torch.Tensor, writings: Sequence[Writing]) -> torch.Tensor:
+        """See `scores`; the logits are changed."""
         scores_BV = logits_BV[:, : self._width]
-        if self._rules or self.unknown is not None:
-            scores_BV = copy_of(scores_BV)
         if self.unknown is not None:
             scores_BV[:, self.unknown] = -torch.inf
         for number, rule in enumerate(self._rules):
@@ -172,7 +174,9 @@ class _NoEarlyEnd:
     def apply(self, logits_BV: torch.Tensor, traces: Sequence["_Count"]) -> None:
         """Change the logits in place."""
         early = [row for row, trace in enumerate(traces) if trace.tokens < self._tokens]
-        if early:
+        if len(early) == len(traces):
+            logits_BV.index_fill_(1, self._ends, -torch.inf)
+        elif early:
             rows = torch.tensor(early, device=logits_BV.device)
             logits_BV[rows[:, None], self._ends] = -torch.inf
 

@@ -40,7 +40,7 @@ def verify(stepper: Stepper, model: PreTrainedModel) -> None:
             if feeds:
                 pieces = torch.split(stepper.step(feeds), [feed.wanted for feed in feeds])
                 for feed, logits_NV in zip(feeds, pieces, strict=True):
-                    found[feed.slot].append(logits_NV)
+                    found[feed.slot].append(logits_NV.clone())
         for ids, ours in zip(rows, found, strict=True):
             with unpacked(model):
                 theirs_NV = model(input_ids=torch.tensor([ids], device=model.device), use_cache=False).logits[0]

@@ -74,6 +74,7 @@ class OpenvinoStepper:
         self._kinds = {port.get_any_name(): (port.element_type, _block_shape(port)) for port in ports}
         self._size = int(ports[0].get_partial_shape()[2].get_length())  # tokens of a block
         self._caches: dict[str, Any] = {}
+        self._logits = torch.empty(0, self._width)
         self._inputs: dict[str, NDArray[Any]] = {}  # as they were set last
         self._owners: NDArray[np.int64] = np.zeros(0, np.int64)  # (blocks,) slots that hold each
         self._free: list[int] = []
@@ -115,13 +116,19 @@ class OpenvinoStepper:
         }
         for name, array in given.items():
             self._put(name, array)
-        logits_WV = torch.empty(len(given["wanted"]), self._width)
-        self._request.set_tensor(self._output, self._ov.Tensor(logits_WV.numpy(), shared_memory=True))
+        logits_WV = self._room(len(given["wanted"]))
         self._request.start_async()  # `infer` keeps an error of the plugin to itself
         self._request.wait()
         for feed in feeds:
             self._slots[feed.slot].tokens += len(feed.ids)
         return logits_WV[: len(wanted)]
+
+    def _room(self, rows: int) -> torch.Tensor:
+        """Where logits will be: memory that was used before costs less, but that of many rows is not kept."""
+        if rows != len(self._logits):
+            self._logits = torch.empty(rows, self._width)
+            self._request.set_tensor(self._output, self._ov.Tensor(self._logits.numpy(), shared_memory=True))
+        return self._logits
 
     def _put(self, name: str, array: NDArray[Any]) -> None:
         """Set an input; where its shape is that of the last step, which is most often so, its numbers alone."""

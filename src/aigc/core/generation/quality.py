@@ -56,7 +56,7 @@ def measure(stepper: Stepper, model: PreTrainedModel, codec: TextCodec) -> Quali
             half = max(1, len(ids) // 2)
             stepper.begin(0)
             pieces = [ids[:half], ids[half:]]
-            logits_NV = torch.cat([stepper.step([Feed(0, piece, len(piece))]) for piece in pieces])
+            logits_NV = torch.cat([stepper.step([Feed(0, piece, len(piece))]).clone() for piece in pieces])
             with unpacked(model), torch.inference_mode():
                 read = torch.tensor([ids], device=model.device)
                 reference_NV = model(input_ids=read, use_cache=False).logits[0].float().cpu()

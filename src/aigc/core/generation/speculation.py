@@ -191,7 +191,7 @@ class Speculation:
     def _look(self, feeds: Sequence[Feed], guesses: Sequence[list[int]]) -> None:
         """Let the target read the feeds and what was guessed behind them."""
         asked = [Feed(feed.slot, [*feed.ids, *more], feed.wanted + len(more)) for feed, more in zip(feeds, guesses, strict=True)]
-        logits_WV = self._target.step(asked)
+        logits_WV = self._target.step(asked).clone()
         first = 0
         for feed in asked:
             row = self._rows[feed.slot]

@@ -37,7 +37,10 @@ class Stepper(Protocol):
         """
 
     def step(self, feeds: Sequence[Feed]) -> torch.Tensor:
-        """Read the feeds, at most one for each slot; logits (W, V) in fp32 behind the wanted tokens, in the order of the feeds."""
+        """Read the feeds, at most one for each slot; logits (W, V) in fp32 behind the wanted tokens, in the order of the feeds.
+
+        They hold until the next step, and may be changed.
+        """
 
     def copy(self, source: int, target: int, tokens: int) -> None:
         """Let a slot hold the first tokens of another (and its source); what the target held is gone."""

@@ -14,6 +14,7 @@ ROOMS = ["documents", "tokens", "batches", "model", "training", "generation", "r
 MAY_IMPORT = {  # what lies between core and the stages, and all of ours that each may know, its own modules aside
     "errors": [],
     "signals": [],
+    "guard": ["errors", "signals"],
     "console": [],
     "foreign_keys": [],
     "pages": [],

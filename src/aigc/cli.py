@@ -1,19 +1,16 @@
 """What a user can type: one short function per command. Nothing heavy is imported before the project file is valid."""
 
-import functools
 import os
 import sys
-import time
 from collections.abc import Callable
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from aigc import __version__, publishing
+from aigc.guard import guarded
 
 __all__ = ["app", "main"]
-
-HESITATION = 5.0  # seconds, as in core/training/replicas.py
 
 app = typer.Typer(
     name="aigc",
@@ -34,49 +31,8 @@ Proof = Annotated[bool, typer.Option("--verify-resume", help="Prove on a few ste
 
 
 def _command(function: Callable[..., None]) -> Callable[..., None]:
-    """Register a command; what a user can cause becomes one clear line on stderr and an exit code."""
-
-    @functools.wraps(function)
-    def guarded(*args: Any, **kwargs: Any) -> None:
-        from aigc.errors import AigcError
-        from aigc.signals import Terminated, terminate_in_order
-
-        terminate_in_order()
-        debug = "--debug" in sys.argv[1:]
-        try:
-            function(*args, **kwargs)
-            sys.stdout.flush()
-        except AigcError as error:
-            if debug:
-                raise
-            _leave(str(error), error.exit_code)
-        except BrokenPipeError:  # the reader has had enough, e.g. `| head`: no error
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        except KeyboardInterrupt as error:
-            message = "stopped; the stage was not finished: run the same command again"
-            _leave(message, 143 if isinstance(error, Terminated) else 130)
-        except MemoryError:
-            _leave("out of memory; lower batch_size or context", 1)
-        except OSError as error:  # a full disk, a folder that cannot be written
-            if debug or error.strerror is None:
-                raise
-            _leave(f"{error.filename or 'system'}: {error.strerror}", 1)
-
-    return app.command()(guarded)
-
-
-def _leave(message: str, code: int) -> NoReturn:
-    rank = os.environ.get("RANK", "0") if "WORLD_SIZE" in os.environ else "0"
-    if rank != "0":  # under torchrun: where the first process fails alike, it says so, and torchrun ends this one meanwhile
-        if code > 128:
-            sys.exit(code)
-        try:
-            time.sleep(HESITATION)
-        except KeyboardInterrupt:
-            sys.exit(code)
-        message = f"process {rank}: {message}"
-    print("\n".join(f"aigc: {line}" for line in message.splitlines()), file=sys.stderr, flush=True)
-    sys.exit(code)
+    """Register a command."""
+    return app.command()(guarded(function))
 
 
 def _stage(name: str, file: str, overrides: list[str] | None, **options: Any) -> None:

@@ -8,6 +8,14 @@ from command import Aigc
 from projects import split_once
 from tuning import bases_in, tabled_in
 
+RAY = ("test_carriers", "test_remote")  # two clusters of one machine would find each other
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, a file's stay together, with what they prepare."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if item.path.stem in RAY else str(item.path)))
+
 
 @pytest.fixture
 def aigc(tmp_path: Path) -> Aigc:

@@ -237,7 +237,7 @@ def _traced(model: PreTrainedModel, layers: list[dict[str, float]]) -> Any:
             warnings.simplefilter("ignore")  # of the tracer, about shapes that are the same in all batches
             return ov.convert_model(_Flat(model), example_input=example, extension=[conversion])
     except (RuntimeError, TypeError, ValueError, NotImplementedError) as error:
-        line = str(error.__cause__ or error).strip().splitlines()[0]
+        line = str(error.__cause__ or error).strip().splitlines()[0].removeprefix("engine: openvino: ")
         raise AigcError(f"engine: openvino: this {model.config.model_type} model cannot be converted: {line}") from error
     finally:
         pack(model, before)

@@ -3,16 +3,22 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from command import Aigc
 from projects import split_once
 from tuning import bases_in, tabled_in
 
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
 RAY = ("test_carriers", "test_remote")  # two clusters of one machine would find each other
+LONG = (*RAY, "test_kill", "test_pipeline", "test_proof", "test_readme", "test_replicas", "test_torchrun")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where several processes share the tests, a file's stay together, with what they prepare."""
+    """Where several processes share the tests, a file's stay together, with what they prepare; those that take long come first."""
+    items.sort(key=lambda item: item.path.stem not in LONG)
     for item in items:
         item.add_marker(pytest.mark.xdist_group("ray" if item.path.stem in RAY else str(item.path)))
 

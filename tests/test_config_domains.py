@@ -10,6 +10,7 @@ from aigc import config
 from aigc.core.documents.template import fields_of
 from aigc.core.generation.prompts import Prompt, read_prompts
 from aigc.core.rules.apply import Outcome, Seen, apply, language_of
+from aigc.core.rules.copies.rules import with_index
 from aigc.core.rules.rule import Measure
 from aigc.core.rules.table import name_of
 from aigc.production.long_form import lacking
@@ -57,7 +58,9 @@ def test_a_tone_has_a_default() -> None:
 
 
 def judged(name: str, text: str, **fields: Any) -> Outcome:
-    rules = [rule for rule in generate_of(name).rules if name_of(rule) not in ("near_duplicates", "exact_duplicates")]
+    rules, left_out = with_index(generate_of(name).rules, None)
+    assert list(map(name_of, left_out)) == ["copied_run"], "a model from the hub has no index"
+    rules = [rule for rule in rules if name_of(rule) not in ("near_duplicates", "exact_duplicates")]
     frame = pl.DataFrame({"id": ["0"], "text": [text], **{key: [value] for key, value in fields.items()}})
     return apply(frame, rules, Seen())
 

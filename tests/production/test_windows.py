@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aigc.core.generation.prompts import BadPrompt, Prompt
 from aigc.core.generation.request import Decoding
+from aigc.production.asking import continuing
 from aigc.production.judge import Judge
 from aigc.production.sampling import Judged, Sample, Sampler, in_order, seed_of, windows
 from aigc.production.writers import single
@@ -33,7 +34,7 @@ def _judge(*rules: object) -> Judge:
 
 
 def _sampler(engine: StandIn, judge: Judge, *, retries: int = 0, ordered: bool = False) -> Sampler:
-    return Sampler(single(engine, Decoding(9), seed=3), judge, 3, {"model": "m"}, retries, ordered)
+    return Sampler(single(engine, Decoding(9), seed=3, ask=continuing(engine)), judge, 3, {"model": "m"}, retries, ordered)
 
 
 def _ids(judged: Sequence[Judged]) -> list[str]:

@@ -18,6 +18,7 @@ from aigc.core.training.formats import format_of
 from aigc.core.training.rows import Asked
 from aigc.errors import AigcError
 from aigc.production import production, writers
+from aigc.production.asking import continuing
 from aigc.production.drawing import engine_of
 from aigc.production.rowfile import RowFile
 from aigc.production.sampling import Sample
@@ -40,7 +41,7 @@ def _samples(count: int) -> list[Sample]:
 
 def test_the_best_of_several_stays_and_the_row_says_them_all() -> None:
     engine = Scripted(lambda prompt, seed: "雨" * (seed % 7 + 1))
-    written = list(best_of(engine, SHORTEST, Decoding(20), seed=1)(_samples(4), 0))  # type: ignore[arg-type]
+    written = list(best_of(engine, SHORTEST, Decoding(20), seed=1, ask=continuing(engine))(_samples(4), 0))  # type: ignore[arg-type]
     assert sorted(sample.id for sample, _, _ in written) == ["p0-0", "p1-0", "p2-0", "p3-0"]
     assert len({request.seed for request in engine.requests}) == 12, "each candidate has a seed of its own"
     asked = {request.seed: number // 3 for number, request in enumerate(engine.requests)}
@@ -55,7 +56,7 @@ def test_the_best_of_several_stays_and_the_row_says_them_all() -> None:
 def test_the_sample_is_the_one_that_its_pairs_prefer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writers, "scores", lambda *_: [[-1.0, 0.50001, 0.50004]])  # the same, as far as the row tells
     engine = Scripted(lambda prompt, seed: f"雨{seed}")
-    ((_, drawn, row),) = best_of(engine, SHORTEST, Decoding(20), seed=1)(_samples(1), 0)  # type: ignore[arg-type]
+    ((_, drawn, row),) = best_of(engine, SHORTEST, Decoding(20), seed=1, ask=continuing(engine))(_samples(1), 0)  # type: ignore[arg-type]
     (pair,) = preferences({"prompt": "写0：", **row})
     assert pair["chosen"] == drawn.text == row["candidates"][1]["text"]
 
@@ -63,7 +64,8 @@ def test_the_sample_is_the_one_that_its_pairs_prefer(monkeypatch: pytest.MonkeyP
 def test_candidates_of_another_try_are_others_and_depend_on_nothing_else() -> None:
     def texts(samples: list[Sample], attempt: int) -> dict[str, Any]:
         engine = Scripted(lambda prompt, seed: "x" * (seed % 97))
-        return {one.id: row for one, _, row in best_of(engine, SHORTEST, Decoding(99), seed=1)(samples, attempt)}  # type: ignore[arg-type]
+        write = best_of(engine, SHORTEST, Decoding(99), seed=1, ask=continuing(engine))  # type: ignore[arg-type]
+        return {one.id: row for one, _, row in write(samples, attempt)}
 
     both = texts(_samples(2), 0)
     assert texts(_samples(2)[1:], 0) == {"p1-0": both["p1-0"]}

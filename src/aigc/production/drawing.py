@@ -65,6 +65,8 @@ def engine_of(project: Project, *, slots: int | None = None) -> Engine:
         engine = open_engine(start_of(project), setup)
     if section.begin and not isinstance(engine, Middle):
         raise AigcError("generate.begin is for causal checkpoints, which go on from a text, and this is none: leave it out")
+    if section.chat and not isinstance(engine, Middle):
+        raise AigcError("generate.chat is for causal checkpoints, and this is none: leave it out")
     return engine
 
 

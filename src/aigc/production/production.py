@@ -11,6 +11,7 @@ from aigc.core.generation.request import Engine
 from aigc.core.rules.copies.rules import with_index
 from aigc.core.rules.table import name_of
 from aigc.errors import AigcError
+from aigc.production.asking import Ask, Talking, continuing
 from aigc.production.drawing import copies_of, decoding_of, engine_of
 from aigc.production.judge import Judge
 from aigc.production.outcomes import Outcomes, judged_order
@@ -38,6 +39,7 @@ class Production:
             console.warn(f"generate: samples are not looked up in what the model learned, it has no index ({names})")
         self._judge = Judge(rules)
         self._opened: tuple[Engine, Sampler] | None = None
+        self._ask: Ask  # since it is opened
         self._left_out = set[str]()  # prompts of the window that cannot be used
 
     def open(self) -> tuple[Engine, Sampler]:
@@ -51,7 +53,15 @@ class Production:
             engine = engine_of(self._project, slots=1 if self._told else None)
             if engine.quality:
                 console.note(f"generate: {engine.name}: {engine.quality}")
-            write = writer_of(engine, section, decoding_of(section), seed=self._project.seed, copies=self._copies, told=self._told)
+            decoding, self._ask = decoding_of(section), continuing(engine)
+            if section.chat:
+                engine = talking = Talking(engine)
+                decoding, self._ask = replace(decoding, stops=decoding.stops | {talking.end}), talking.ask
+            elif engine.codec.tokenizer.chat_template is not None:
+                console.note("generate: the checkpoint has a chat template; generate.chat=true asks through it")
+            write = writer_of(
+                engine, section, decoding, seed=self._project.seed, ask=self._ask, copies=self._copies, told=self._told
+            )
             origin = self._out.origin.told | {"engine": engine.name}
             sampler = Sampler(write, self._judge, self._project.seed, origin, section.retries, section.ordered)
             self._judge.prepare()
@@ -118,7 +128,7 @@ class Production:
             return reason
         engine, _ = self.open()
         try:
-            request = engine.request(sample.asked, seed=0)
+            request = self._ask(sample, 0, 0)
         except AigcError as error:
             return str(error)
         if sample.begin and isinstance(request, Gapped):

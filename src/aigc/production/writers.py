@@ -8,6 +8,7 @@ import numpy as np
 
 from aigc.core.generation.prompts import Prompt
 from aigc.core.generation.request import Decoding, Drawn, Engine, Request
+from aigc.production.asking import Ask
 from aigc.production.candidates import Candidate, best, nats_per_token, pairs, scores
 from aigc.production.long_form import Brief, lacking, written
 from aigc.production.rowfile import Row
@@ -21,23 +22,31 @@ MADE_BY_PLAN = ("title", "outline")  # keys that it puts into a row
 
 
 def writer_of(
-    engine: Engine, section: Generate, decoding: Decoding, *, seed: int, copies: Path | None = None, told: Told | None = None
+    engine: Engine,
+    section: Generate,
+    decoding: Decoding,
+    *,
+    seed: int,
+    ask: Ask,
+    copies: Path | None = None,
+    told: Told | None = None,
 ) -> Write:
     """Who writes samples.
 
     Args:
         seed: the project's.
+        ask: how each sample is put to the model; a plan has ways of its own.
         copies: see `candidates.scores`.
         told: told each piece of text as it is settled; of several candidates, none is told.
     """
     if section.plan is not None:
         return planned(engine, section.plan, decoding, seed=seed, told=told)
     if section.best_of is not None:
-        return best_of(engine, section.best_of, decoding, seed=seed, copies=copies)
-    return single(engine, decoding, seed=seed, told=told)
+        return best_of(engine, section.best_of, decoding, seed=seed, ask=ask, copies=copies)
+    return single(engine, decoding, seed=seed, ask=ask, told=told)
 
 
-def single(engine: Engine, decoding: Decoding, *, seed: int, told: Told | None = None) -> Write:
+def single(engine: Engine, decoding: Decoding, *, seed: int, ask: Ask, told: Told | None = None) -> Write:
     """Each sample is what the model draws once.
 
     Args:
@@ -53,14 +62,14 @@ def single(engine: Engine, decoding: Decoding, *, seed: int, told: Told | None =
             told(sample, attempt, piece if request.key in begun else sample.begin + piece)
             begun.add(request.key)
 
-        requests = (engine.request(one.asked, seed=one.seed(seed, attempt), key=key) for key, one in enumerate(samples))
+        requests = (ask(one, one.seed(seed, attempt), key) for key, one in enumerate(samples))
         for request, drawn in engine.draw(requests, decoding, None if told is None else watch):
             yield samples[request.key], drawn, {}
 
     return write
 
 
-def best_of(engine: Engine, asked: BestOf, decoding: Decoding, *, seed: int, copies: Path | None = None) -> Write:
+def best_of(engine: Engine, asked: BestOf, decoding: Decoding, *, seed: int, ask: Ask, copies: Path | None = None) -> Write:
     """Each sample is the best of several draws; its row says all of them and their scores.
 
     Args:
@@ -73,7 +82,7 @@ def best_of(engine: Engine, asked: BestOf, decoding: Decoding, *, seed: int, cop
             for place, sample in enumerate(samples):
                 for number in range(asked.candidates):
                     own = int(np.random.SeedSequence([sample.seed(seed, attempt), number]).generate_state(1)[0])
-                    yield engine.request(sample.asked, seed=own, key=place * asked.candidates + number)
+                    yield ask(sample, own, place * asked.candidates + number)
 
         found: dict[int, dict[int, Drawn]] = {}
         for request, drawn in engine.draw(requests(), decoding):

@@ -22,6 +22,8 @@ class Generate(Section):
     """a file (jsonl, csv, txt, parquet), `-` for stdin, or a list of texts or rows; by default one row with no fields"""
     prompt: str = "{prompt}"
     """template filled from each row's fields, e.g. "{title}\\n"; `{tone|calm}` is calm where the row has no tone """
+    chat: bool = False
+    """ask by the checkpoint's chat template: the prompt is what a user says, and the text is the answer"""
     begin: str = ""
     """template of the first words of each text, which the model goes on from: they are part of it, and the bounds below do not
     count them"""

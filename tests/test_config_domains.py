@@ -49,6 +49,14 @@ def test_each_domain_is_in_both_languages(name: str) -> None:
     assert set(language_of(texts)) == {"zh", "en"}
 
 
+@pytest.mark.parametrize("name", DOMAINS)
+def test_half_a_character_is_rejected(name: str) -> None:
+    fields = {field: None for rule in generate_of(name).rules if isinstance(rule, Measure) for field in rule.columns()}
+    text = "The first snow fell tonight, and the whole street went out to look at it \ufffd in the light of the lamps. " * 12
+    dropped = judged(name, text, **fields).ledger.filter(verdict="dropped")
+    assert dropped["rule"].to_list() == ["phrases"]
+
+
 def test_a_tone_has_a_default() -> None:
     section = generate_of("social")
     assert "tone" in fields_of(section.prompt)

@@ -48,6 +48,7 @@ generate:                         # prompts -> samples that passed the rules
   prompt: "{{title}}\\n"             # fields of a row; {{tone|calm}} is calm where the row has no tone
   count: 2                        # samples of each prompt
   # output: samples.jsonl         # instead of the run folder; - for stdout
+  # chat: true                    # ask through the checkpoint's chat template
   # engine: auto                  # torch, openvino (pip install 'aigc[openvino]'), vllm
   # precision: auto               # fp32, bf16, int8 (openvino)
   max_tokens: 120

@@ -1,6 +1,8 @@
 """An engine that answers from a script, for what is written part by part."""
 
 from collections.abc import Callable, Iterable, Iterator
+from types import SimpleNamespace
+from typing import Any
 
 from aigc.core.generation.request import Decoding, Drawn, Request, Watch
 
@@ -11,6 +13,7 @@ class Scripted:
     name = "scripted"
 
     def __init__(self, answer: Callable[[str, int], str], *, context: int = 100_000) -> None:
+        self.codec: Any = SimpleNamespace(tokenizer=SimpleNamespace(chat_template=None))
         self.answer = answer
         self.context = context
         self.calls: list[list[str]] = []

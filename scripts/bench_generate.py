@@ -193,7 +193,7 @@ class _Nowhere:
 
 def filtered(start: str, kind: str, precision: str, texts: Sequence[str], tokens: int) -> str:
     """The stage on those prompts, in words: its first row, its time, the share of the rules."""
-    social = config.load("configs/social.yaml").generate
+    social = config.load(Path(__file__).parents[1] / "configs" / "social.yaml").generate
     assert social is not None
     rules = [rule for rule in social.rules if name_of(rule) not in ("missing_facts", "copied_run")]  # the prompts are no posts
     given: dict[str, Any] = {"checkpoint": start, "prompts": list(texts), "engine": kind, "precision": precision, "rules": rules}

@@ -164,7 +164,7 @@ def test_prompts_of_stdin_are_there_before_more_have_come(stdin: _Stdin) -> None
 
 @pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b"\n \n"])
 def test_stdin_whose_first_line_is_no_object_has_a_prompt_in_each_line(stdin: _Stdin, before: bytes) -> None:
-    os.write(stdin.writer, before + "  雨 falls\r\n\n{on}\n".encode() + b"\xff\n[1]")
+    os.write(stdin.writer, before + "  雨 falls\r\n\n\u3000\u3000\n{on}\n".encode() + b"\xff\n[1]")
     stdin.end()
     first, second, third, fourth = (one for one in arriving("-", "{prompt}") if one is not None)
     assert isinstance(first, Prompt) and first.text == "  雨 falls"

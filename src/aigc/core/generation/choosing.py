@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from aigc.core.generation.constraints import Form
-from aigc.core.generation.decoding import Sampling, copy_of, drawn_tokens, filtered, greedy_tokens
+from aigc.core.generation.decoding import Sampling, drawn_tokens, filtered, greedy_tokens
 from aigc.core.generation.phrases import Phrases
 from aigc.core.generation.repeating import NoRepeatedGrams, RepetitionPenalty
 from aigc.core.generation.request import Decoding, Request
@@ -131,7 +131,7 @@ class Chooser:
 
     def scores(self, logits_BV: torch.Tensor, writings: Sequence[Writing]) -> torch.Tensor:
         """What tokens are chosen by, temperature and marks aside: (B, U), U up to the vocabulary, -inf for what is forbidden."""
-        return self._ruled(copy_of(logits_BV) if self._rules or self.unknown is not None else logits_BV, writings)
+        return self._ruled(logits_BV.clone() if self._rules or self.unknown is not None else logits_BV, writings)
 
     def _ruled(self, logits_BV: torch.Tensor, writings: Sequence[Writing]) -> torch.Tensor:
         """See `scores`; the logits are changed."""

@@ -7,7 +7,7 @@ import torch
 
 from aigc.core.generation.request import Decoding
 
-__all__ = ["Sampling", "copy_of", "drawn_tokens", "filtered", "greedy_tokens", "likeliest"]
+__all__ = ["Sampling", "drawn_tokens", "filtered", "greedy_tokens", "likeliest"]
 
 _COLDEST = 1e-6  # a temperature below it takes the likeliest: fp32 cannot divide by less
 _FEW = 128  # candidates that are looked at first where top_k sets no limit
@@ -38,11 +38,6 @@ class Sampling:
     def plain(self) -> bool:
         """Whether every token may be drawn."""
         return not self.top_k and self.top_p >= 1 and not self.min_p and self.typical_p >= 1
-
-
-def copy_of(logits_BV: torch.Tensor) -> torch.Tensor:
-    """The same numbers in memory of their own; on CPUs by numpy, as in `greedy_tokens`."""
-    return logits_BV.clone() if logits_BV.device.type != "cpu" else torch.from_numpy(logits_BV.numpy().copy())
 
 
 def greedy_tokens(logits_BV: torch.Tensor) -> torch.Tensor:

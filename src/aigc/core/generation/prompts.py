@@ -135,16 +135,17 @@ def _rows(given: str | Sequence[str | dict[str, Any]] | None, reader: int | None
 def _lines(path: Path) -> Iterator[Found]:
     with opened(path, Meter()) as stream:
         for number, line in enumerate(stream, start=1):
-            if line.strip():
-                yield f"{path}:{number}", _prompt_of(path, number, line)
+            if (row := _prompt_of(path, number, line)) is not None:
+                yield f"{path}:{number}", row
 
 
-def _prompt_of(path: Path, number: int, line: bytes) -> dict[str, Any] | Failure:
-    """A line of text as a row."""
+def _prompt_of(path: Path, number: int, line: bytes) -> dict[str, Any] | Failure | None:
+    """A line of text as a row; None where it is blank."""
     try:
-        return {"prompt": line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")}
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
     except UnicodeDecodeError:
         return Failure(f"{path}:{number}", "not UTF-8 text", "")
+    return {"prompt": text} if text.strip() else None
 
 
 def _from_stdin(descriptor: int, reader: int | None) -> Iterator[Found | None]:
@@ -152,7 +153,7 @@ def _from_stdin(descriptor: int, reader: int | None) -> Iterator[Found | None]:
 
     They are JSON if the first one begins as an object does, else each is a prompt.
     """
-    row_of: Callable[[Path, int, bytes], dict[str, Any] | Failure] | None = None
+    row_of: Callable[[Path, int, bytes], dict[str, Any] | Failure | None] | None = None
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     if reader is not None:
@@ -184,7 +185,8 @@ def _from_stdin(descriptor: int, reader: int | None) -> Iterator[Found | None]:
                 yield _too_long(number)
             elif line.strip():
                 row_of = row_of or (json_object if line.removeprefix(BOM_UTF8).lstrip().startswith(b"{") else _prompt_of)
-                yield f"{STDIN}:{number}", row_of(STDIN, number, line)
+                if (row := row_of(STDIN, number, line)) is not None:
+                    yield f"{STDIN}:{number}", row
             new = new or skipping or bool(line.strip())
             skipping = False
         if not chunk:

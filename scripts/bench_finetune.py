@@ -1,4 +1,4 @@
-"""Finetuning by us and by Hugging Face's Trainer with peft, step by step in turn in one process, into useful tokens a second.
+"""Finetuning by us and by Hugging Face's Trainer with peft, step by step in turn, into useful tokens a second.
 
     pip install -c constraints.txt -e . accelerate peft greenlet
     python scripts/bench_finetune.py news_en.jsonl.gz                       # titles from articles, LoRA and full, GPT-2's shape
@@ -19,14 +19,15 @@ import random
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
-from bench_train import Contender, shape
-from bench_train_peers import BATCH, VOCABULARY, Steps
+from bench_race import Contender, Steps, Taken, run
+from bench_train import OUR_ENVIRONMENT, shape
+from bench_train_peers import BATCH, VOCABULARY
 from greenlet import getcurrent, greenlet
 from transformers import (
     DataCollatorForSeq2Seq,
@@ -42,6 +43,7 @@ from aigc.core.batches.objectives.causal import Causal
 from aigc.core.batches.pieces import Pieces
 from aigc.core.batches.shards import Shards
 from aigc.core.batches.stream import START, Corpus, Stream
+from aigc.core.documents.heap import kept
 from aigc.core.model import adapters, families
 from aigc.core.model.learner import Learner
 from aigc.core.tokens import training as tokenizers
@@ -99,8 +101,21 @@ def checkpoint(family: str) -> PreTrainedModel:
     return families.build(family, shape=shape(), vocabulary=VOCABULARY, ids=ids, context=CONTEXT)
 
 
-def ours(family: str, stream: Stream, how: str, *, dtype: torch.dtype | None, compiled: bool) -> Steps:
+def ours(
+    family: str,
+    documents: Sequence[Document],
+    codec: TextCodec,
+    how: str,
+    *,
+    dtype: torch.dtype | None = None,
+    compiled: bool = False,
+) -> Steps:
     """The loop that `aigc finetune` runs."""
+    with kept():
+        yield from _ours(family, stream_of(documents, codec), how, dtype=dtype, compiled=compiled)
+
+
+def _ours(family: str, stream: Stream, how: str, *, dtype: torch.dtype | None, compiled: bool) -> Steps:
     model = checkpoint(family)
     if how == "LoRA":
         adapters.add(model, adapters.Lora(rank=RANK), seed=0)
@@ -117,7 +132,7 @@ def ours(family: str, stream: Stream, how: str, *, dtype: torch.dtype | None, co
             seed=0,
             replicas=Replicas(),
         ):
-            yield step.tokens
+            yield Taken(step.tokens)
 
 
 class Rows(torch.utils.data.Dataset[dict[str, list[int]]]):
@@ -174,41 +189,35 @@ def trainer(family: str, documents: Sequence[Document], tokenizer: PreTrainedTok
     work = Trainer(model=model, args=arguments, train_dataset=Rows(documents), data_collator=collate, callbacks=[Stop()])
     side = greenlet(lambda: work.train())
     while True:
-        yield side.switch()
+        yield Taken(side.switch())
 
 
 def race(contenders: Sequence[Contender], rounds: int, warm: int, bases: Sequence[str]) -> None:
     """All in turn, then a table: speed over all rounds, that of the median step, and their ratios to the Trainer's."""
-    for turn in range(warm + rounds):
-        for one in [*contenders[turn % len(contenders) :], *contenders[: turn % len(contenders)]]:
-            one.step()
-        if turn == 0:
-            print("first steps: " + ", ".join(f"{one.name} {one.seconds[0]:.1f} s" for one in contenders), flush=True)
-
-    def middle(one: Contender) -> float:
-        return median(tokens / seconds for tokens, seconds in zip(one.tokens[warm:], one.seconds[warm:], strict=True))
-
+    run(contenders, warm + rounds)
     known = [one for one in contenders if one.name in bases]
     print(f"{'':26}{'useful tokens/s':>16}{'median step':>13}" + "".join(f"{'x ' + one.name:>26}" for one in known))
     for one in contenders:
-        ratios = "".join(f"{middle(one) / middle(base):26.2f}" for base in known)
-        print(f"{one.name:26}{one.speed(warm):16,.0f}{middle(one):13,.0f}{ratios}", flush=True)
+        ratios = "".join(f"{one.middle(warm) / base.middle(warm):26.2f}" for base in known)
+        print(f"{one.name:26}{one.speed(warm):16,.0f}{one.middle(warm):13,.0f}{ratios}", flush=True)
 
 
 def compare(how: str, family: str, documents: Sequence[Document], codec: TextCodec, given: argparse.Namespace) -> None:
     """One way to adapt, by all."""
     bf16 = torch.bfloat16
     peer = "Trainer + peft" if how == "LoRA" else "Trainer"
+    peers, mine = partial(trainer, family, documents, codec.tokenizer, how), partial(ours, family, documents, codec, how)
     makers: dict[str, Callable[[], Steps]] = {
-        f"{peer} fp32": lambda: trainer(family, documents, codec.tokenizer, how, bf16=False),
-        f"{peer} bf16": lambda: trainer(family, documents, codec.tokenizer, how, bf16=True),
-        "aigc fp32": lambda: ours(family, stream_of(documents, codec), how, dtype=None, compiled=False),
-        "aigc fp32 + compile": lambda: ours(family, stream_of(documents, codec), how, dtype=None, compiled=True),
-        "aigc bf16": lambda: ours(family, stream_of(documents, codec), how, dtype=bf16, compiled=False),
-        "aigc bf16 + compile": lambda: ours(family, stream_of(documents, codec), how, dtype=bf16, compiled=True),
+        f"{peer} fp32": partial(peers, bf16=False),
+        f"{peer} bf16": partial(peers, bf16=True),
+        "aigc fp32": mine,
+        "aigc fp32 + compile": partial(mine, compiled=True),
+        "aigc bf16": partial(mine, dtype=bf16),
+        "aigc bf16 + compile": partial(mine, dtype=bf16, compiled=True),
     }
     print(f"\n{how}, {family}, {given.what}")
-    contenders = [Contender(name, make()) for name, make in makers.items() if peer in name or given.only in name]
+    asked = {name: make for name, make in makers.items() if peer in name or given.only in name}
+    contenders = [Contender(name, make, **(OUR_ENVIRONMENT if name.startswith("aigc") else {})) for name, make in asked.items()]
     race(contenders, given.rounds, given.warm, [f"{peer} fp32", f"{peer} bf16"])
 
 

@@ -1,4 +1,4 @@
-"""Training by us and by the peers, step by step in turn in one process, into tokens a second and the share of the machine's limit.
+"""Training by us and by the peers, step by step in turn, into tokens a second and the share of the machine's limit.
 
     pip install -c constraints.txt -e . accelerate litgpt greenlet
     python scripts/bench_train.py full                                  # full batches: 6 layers x 384, context 256, batch 8
@@ -6,9 +6,10 @@
     python scripts/bench_train.py tokenise news_en.jsonl.gz             # text to tokens on disk
     python scripts/bench_train.py memory --gigabytes 5                  # memory of tokenising and feeding as the corpus grows
 
-All contenders train a GPT-2 of the same shape from nothing on the same documents with AdamW and clipping; figures are medians over
-the rounds, in each of which every contender takes one step. The limit is what the device reaches in a product of fp32 matrices of
-the model's sizes. Peers run with their defaults: Hugging Face's Trainer in fp32, litgpt's GPT with torch.compile.
+All contenders train a GPT-2 of the same shape from nothing on the same documents with AdamW and clipping, each in a process of its
+own; figures are medians over the rounds, in each of which every contender takes one step. The limit is what the device reaches in a
+product of fp32 matrices of the model's sizes. Peers run with their defaults: Hugging Face's Trainer in fp32, litgpt's GPT with
+torch.compile.
 """
 
 import argparse
@@ -21,15 +22,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import numpy as np
 import torch
 from bench_documents import stream_of
-from bench_train_peers import BATCH, HEADS, LAYERS, VOCABULARY, WIDTH, Rows, Steps, litgpt, trainer
+from bench_race import Contender, Steps, Taken, run
+from bench_train_peers import BATCH, HEADS, LAYERS, VOCABULARY, WIDTH, Rows, litgpt, trainer
 from torch import nn
 
 from aigc.core.batches.example import Example
@@ -38,6 +41,7 @@ from aigc.core.batches.objectives.causal import Causal
 from aigc.core.batches.pieces import Pieces
 from aigc.core.batches.shards import write_shards
 from aigc.core.batches.stream import START, Corpus, Stream
+from aigc.core.documents.heap import kept
 from aigc.core.model import families
 from aigc.core.model.learner import Learner
 from aigc.core.tokens import training as tokenizers
@@ -45,28 +49,7 @@ from aigc.core.training.loop import train
 from aigc.core.training.optimiser import adamw
 from aigc.core.training.replicas import Replicas
 
-
-@dataclass
-class Contender:
-    """Who trains, and how it went."""
-
-    name: str
-    steps: Steps
-    tokens: list[int] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    waited: float = 0.0
-
-    def step(self) -> None:
-        """Take one step and time it."""
-        started = time.perf_counter()
-        tokens = next(self.steps)
-        self.seconds.append(time.perf_counter() - started)
-        self.tokens.append(tokens)
-
-    def speed(self, warm: int) -> float:
-        """Useful tokens a second; where each step has as many, of the median step."""
-        tokens, seconds = self.tokens[warm:], self.seconds[warm:]
-        return tokens[0] / median(seconds) if len(set(tokens)) == 1 else sum(tokens) / sum(seconds)
+OUR_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}  # as the `aigc` command sets it
 
 
 def shape() -> families.Shape:
@@ -81,10 +64,13 @@ def gpt2(context: int, family: str = "gpt2") -> nn.Module:
     return families.build(family, shape=shape(), vocabulary=VOCABULARY, ids=ids, context=context)
 
 
-def ours(stream: Stream, context: int, *, dtype: torch.dtype | None, compiled: bool, who: dict[str, float]) -> Steps:
+def ours(documents: Sequence[Sequence[int]], context: int, *, dtype: torch.dtype | None = None, compiled: bool = False) -> Steps:
     """Our own loop, as `aigc pretrain` runs it."""
-    learner = Learner(gpt2(context), dtype=dtype, compiled=compiled)
-    with feed(stream, START, accumulate=1) as batches:
+    with ExitStack() as stack:
+        stack.enter_context(kept())
+        stream = stream_of(documents, context, VOCABULARY, rows=BATCH)
+        learner = Learner(gpt2(context), dtype=dtype, compiled=compiled)
+        batches = stack.enter_context(feed(stream, START, accumulate=1))
         for step in train(
             learner,
             batches,
@@ -95,8 +81,7 @@ def ours(stream: Stream, context: int, *, dtype: torch.dtype | None, compiled: b
             seed=0,
             replicas=Replicas(),
         ):
-            who["waited"] = who.get("waited", 0.0) + step.waited
-            yield step.labels
+            yield Taken(step.labels, step.waited)
 
 
 def peak_flops(tokens: int) -> float:
@@ -111,52 +96,39 @@ def peak_flops(tokens: int) -> float:
     return best
 
 
-def race(contenders: list[Contender], rounds: int, warm: int, context: int, base: str) -> None:
-    """All in turn, then a table of speeds, ratios and the share of the limit."""
-    for turn in range(warm + rounds):
-        order = contenders[turn % len(contenders) :] + contenders[: turn % len(contenders)]
-        for one in order:
-            one.step()
-        if turn == 0:
-            print("first steps: " + ", ".join(f"{one.name} {one.seconds[0]:.1f} s" for one in contenders), flush=True)
+def race(makers: dict[str, Callable[[], Steps]], given: argparse.Namespace, context: int) -> None:
+    """All that are asked for, and the first; then a table of speeds, ratios and the share of the limit."""
+    base, *others = makers
+    known = [base, *(name for name in others if given.only in name)]
+    contenders = [Contender(name, makers[name], **(OUR_ENVIRONMENT if name.startswith("aigc") else {})) for name in known]
+    run(contenders, given.warm + given.rounds)
     limit = peak_flops(BATCH * context)
     parameters = sum(p.numel() for p in gpt2(context).parameters())
     flops = 6 * parameters + 6 * LAYERS * WIDTH * context  # causal attention: half of 12 * layers * width * context
-    unit = next(one for one in contenders if one.name == base).speed(warm)
-    print(f"limit {limit / 1e9:.0f} GFLOP/s in fp32 products; {flops / 1e6:.0f} MFLOP a token; medians of {rounds} rounds")
-    print(f"{'':38}{'useful tokens/s':>16}{'x ' + base:>22}{'of the limit':>14}")
+    unit = contenders[0].speed(given.warm)
+    print(f"limit {limit / 1e9:.0f} GFLOP/s in fp32 products; {flops / 1e6:.0f} MFLOP a token; medians of {given.rounds} rounds")
+    print(f"{'':38}{'useful tokens/s':>16}{'x ' + base:>22}{'of the limit':>14}{'waiting for data':>18}")
     for one in contenders:
-        speed = one.speed(warm)
-        print(f"{one.name:38}{speed:16,.0f}{speed / unit:22.2f}{speed * flops / limit:14.0%}", flush=True)
+        speed = one.speed(given.warm)
+        waited = f"{one.waited / sum(one.seconds):18.2%}" if one.name.startswith("aigc") else ""
+        print(f"{one.name:38}{speed:16,.0f}{speed / unit:22.2f}{speed * flops / limit:14.0%}{waited}", flush=True)
 
 
-def full(rounds: int, warm: int, only: str) -> None:
+def full(given: argparse.Namespace) -> None:
     """Full batches: every document fills the context."""
     context = 256
-    rng = np.random.default_rng(0)
-    documents = rng.integers(1, VOCABULARY, (512, context + 1)).tolist()
-    batches = (torch.from_numpy(rng.integers(1, VOCABULARY, (BATCH, context + 1))) for _ in iter(int, 1))
+    documents = np.random.default_rng(0).integers(1, VOCABULARY, (512, context + 1)).tolist()
     rows = Rows([one[:-1] for one in documents])
-    waits: dict[str, dict[str, float]] = {}
-
-    def mine(name: str, dtype: torch.dtype | None, compiled: bool) -> Contender:
-        stream, told = stream_of(documents, context, VOCABULARY, rows=BATCH), waits.setdefault(name, {})
-        return Contender(name, ours(stream, context, dtype=dtype, compiled=compiled, who=told))
-
-    makers: dict[str, Callable[[], Contender]] = {
-        "HF Trainer": lambda: Contender("HF Trainer", trainer(rows, context, bf16=False, compiled=False)),
-        "HF Trainer bf16": lambda: Contender("HF Trainer bf16", trainer(rows, context, bf16=True, compiled=False)),
-        "litgpt + compile": lambda: Contender("litgpt + compile", litgpt(batches, context, compiled=True)),
-        "aigc fp32": lambda: mine("aigc fp32", None, False),
-        "aigc fp32 + compile": lambda: mine("aigc fp32 + compile", None, True),
-        "aigc bf16": lambda: mine("aigc bf16", torch.bfloat16, False),
-        "aigc bf16 + compile": lambda: mine("aigc bf16 + compile", torch.bfloat16, True),
+    makers: dict[str, Callable[[], Steps]] = {
+        "HF Trainer": partial(trainer, rows, context, bf16=False, compiled=False),
+        "HF Trainer bf16": partial(trainer, rows, context, bf16=True, compiled=False),
+        "litgpt + compile": partial(litgpt, context, compiled=True),
+        "aigc fp32": partial(ours, documents, context),
+        "aigc fp32 + compile": partial(ours, documents, context, compiled=True),
+        "aigc bf16": partial(ours, documents, context, dtype=torch.bfloat16),
+        "aigc bf16 + compile": partial(ours, documents, context, dtype=torch.bfloat16, compiled=True),
     }
-    contenders = [make() for name, make in makers.items() if name in ("HF Trainer",) or only in name]
-    race(contenders, rounds, warm, context, "HF Trainer")
-    for one in contenders:
-        if one.name in waits:
-            print(f"{one.name}: {waits[one.name]['waited'] / sum(one.seconds):.2%} of the time spent waiting for data")
+    race(makers, given, context)
 
 
 def read(files: list[str], most: int) -> list[str]:
@@ -171,29 +143,26 @@ def read(files: list[str], most: int) -> list[str]:
     return texts[:most]
 
 
-def documents(files: list[str], rounds: int, warm: int, only: str) -> None:
+def documents(given: argparse.Namespace) -> None:
     """Documents of real length: useful tokens a second."""
     context = 512
-    texts = read(files, 3000)
+    texts = read(given.files, 3000)
     codec = tokenizers.train(texts, kind="bpe", vocabulary=VOCABULARY, context=context, family="decoder")
     ids = [[*codec.start, *one, codec.end] for one in codec.encode(texts)]
     cut = [one[:context] for one in ids]
     random.Random(1).shuffle(cut)
     chained = [token for one in ids for token in one]
     blocks = [chained[at : at + context] for at in range(0, len(chained) - context + 1, context)]
-    waits: dict[str, float] = {}
-    stream = stream_of(ids, context, VOCABULARY, rows=BATCH)
-    mean, padding = np.mean([len(one) for one in ids]), stream.accounting().padding
-    print(f"{len(ids)} documents, mean {mean:.0f} tokens; padding {padding:.2%} (ours)")
+    padding = stream_of(ids, context, VOCABULARY, rows=BATCH).accounting().padding
+    print(f"{len(ids)} documents, mean {np.mean([len(one) for one in ids]):.0f} tokens; padding {padding:.2%} (ours)")
     makers: dict[str, Callable[[], Steps]] = {
-        "HF Trainer, padded": lambda: trainer(Rows(cut), context, bf16=False, compiled=False),
-        "HF Trainer, concatenated blocks": lambda: trainer(Rows(blocks), context, bf16=False, compiled=False),
-        "aigc fp32": lambda: ours(stream, context, dtype=None, compiled=False, who=waits),
-        "aigc fp32 + compile": lambda: ours(stream, context, dtype=None, compiled=True, who=waits),
-        "aigc bf16 + compile": lambda: ours(stream, context, dtype=torch.bfloat16, compiled=True, who=waits),
+        "HF Trainer, padded": partial(trainer, Rows(cut), context, bf16=False, compiled=False),
+        "HF Trainer, concatenated blocks": partial(trainer, Rows(blocks), context, bf16=False, compiled=False),
+        "aigc fp32": partial(ours, ids, context),
+        "aigc fp32 + compile": partial(ours, ids, context, compiled=True),
+        "aigc bf16 + compile": partial(ours, ids, context, dtype=torch.bfloat16, compiled=True),
     }
-    contenders = [Contender(name, make()) for name, make in makers.items() if name == "HF Trainer, padded" or only in name]
-    race(contenders, rounds, warm, context, "HF Trainer, padded")
+    race(makers, given, context)
 
 
 def tokenise(files: list[str]) -> None:
@@ -279,9 +248,9 @@ def main() -> None:
     torch.set_num_threads(2)
     match given.what:
         case "full":
-            full(given.rounds, given.warm, given.only)
+            full(given)
         case "documents":
-            documents(given.files, given.rounds, given.warm, given.only)
+            documents(given)
         case "tokenise":
             tokenise(given.files)
         case "memory":

@@ -1,15 +1,14 @@
 """The peers of bench_train.py, each as steps that are taken when they are asked for: Hugging Face's Trainer and litgpt."""
 
 import tempfile
-from collections.abc import Iterator
 
 import torch
+from bench_race import Steps, Taken
 from torch import nn
 
-__all__ = ["BATCH", "HEADS", "LAYERS", "VOCABULARY", "WIDTH", "Rows", "Steps", "litgpt", "trainer"]
+__all__ = ["BATCH", "HEADS", "LAYERS", "VOCABULARY", "WIDTH", "Rows", "litgpt", "trainer"]
 
 LAYERS, WIDTH, HEADS, VOCABULARY, BATCH = 6, 384, 6, 8192, 8
-Steps = Iterator[int]  # a contender: each next() takes one step and gives the useful tokens that it learned
 
 
 def trainer(rows: "torch.utils.data.Dataset[dict[str, list[int]]]", context: int, *, bf16: bool, compiled: bool) -> Steps:
@@ -82,10 +81,10 @@ def trainer(rows: "torch.utils.data.Dataset[dict[str, list[int]]]", context: int
     work = Trainer(model=model, args=arguments, train_dataset=rows, data_collator=Collator(), callbacks=[Stop()])
     side = greenlet(lambda: work.train())
     while True:
-        yield side.switch()
+        yield Taken(side.switch())
 
 
-def litgpt(batches: Iterator[torch.Tensor], context: int, *, compiled: bool) -> Steps:
+def litgpt(context: int, *, compiled: bool) -> Steps:
     """litgpt's GPT with its fused parts, N(0, 0.02) weights (its own N(0, 1) makes a tied head four times slower), and AdamW."""
     from litgpt import GPT, Config
 
@@ -112,14 +111,15 @@ def litgpt(batches: Iterator[torch.Tensor], context: int, *, compiled: bool) -> 
     model.lm_head.weight = model.transformer.wte.weight
     forward = torch.compile(model) if compiled else model
     optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    for ids_BT in batches:
+    while True:
+        ids_BT = torch.randint(1, VOCABULARY, (BATCH, context + 1))
         logits = forward(ids_BT[:, :-1].contiguous())
         loss = nn.functional.cross_entropy(logits.flatten(0, 1), ids_BT[:, 1:].flatten())
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
-        yield ids_BT[:, 1:].numel()
+        yield Taken(ids_BT[:, 1:].numel())
 
 
 class Rows(torch.utils.data.Dataset[dict[str, list[int]]]):

@@ -48,7 +48,8 @@ class Contender:
         before = dict(os.environ)
         os.environ.update(environment)
         try:
-            spawn.Process(target=_serve, args=(build, end), daemon=True).start()
+            self._process = spawn.Process(target=_serve, args=(build, end), daemon=True)
+            self._process.start()
         finally:
             os.environ.clear()
             os.environ.update(before)
@@ -62,8 +63,9 @@ class Contender:
         self.waited += taken.waited
 
     def end(self) -> None:
-        """Let the process end."""
+        """Let the process end, and wait until it has."""
         self._pipe.send(False)
+        self._process.join()
 
     def speed(self, warm: int) -> float:
         """Useful tokens a second; where each step has as many, of the median step."""

@@ -49,7 +49,7 @@ from aigc.core.training.loop import train
 from aigc.core.training.optimiser import adamw
 from aigc.core.training.replicas import Replicas
 
-OUR_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE"}  # as the `aigc` command sets it
+OUR_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}  # as the `aigc` command sets it
 
 
 def shape() -> families.Shape:

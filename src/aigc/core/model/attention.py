@@ -66,7 +66,7 @@ def packed(
     causal = bool(getattr(module, "is_causal", True) if is_causal is None else is_causal)
     keys_at = None if causal else source_bounds
     bias = position_bias.values if isinstance(position_bias, DistanceBias) and keys_at is None else None
-    q, k, v = (x[0].transpose(0, 1) for x in _alike(query, key, value))
+    q, k, v = (x.squeeze(0).transpose(0, 1) for x in _alike(query, key, value))
     layout = Layout(bounds, keys_at, causal, q.shape[-1] ** -0.5 if scaling is None else scaling)
     match kernel_of(q.device.type, q.dtype, width=q.shape[-1], biased=bias is not None, dropout=dropout):
         case "flash":

@@ -69,17 +69,17 @@ def run(model: PreTrainedModel, batch: Flat) -> torch.Tensor:
     match model.config.model_type:
         case "t5":
             source = _t5(model.encoder, batch.source_ids, bounds=batch.source_bounds)
-            return _t5(model.decoder, batch.input_ids, source, bounds=batch.bounds, source_bounds=batch.source_bounds)[0]
+            return _t5(model.decoder, batch.input_ids, source, bounds=batch.bounds, source_bounds=batch.source_bounds).squeeze(0)
         case "bart":
             stacks = model.model
             source = _bart(stacks.encoder, batch.source_ids, batch.source_positions, bounds=batch.source_bounds)
             where = {"bounds": batch.bounds, "source_bounds": batch.source_bounds}
-            return _bart(stacks.decoder, batch.input_ids, batch.position_ids, source, **where)[0]
+            return _bart(stacks.decoder, batch.input_ids, batch.position_ids, source, **where).squeeze(0)
     types = {} if batch.token_types is None else {"token_type_ids": batch.token_types[None]}
     states: torch.Tensor = model.base_model(
         input_ids=batch.input_ids[None], position_ids=batch.position_ids[None], use_cache=False, bounds=batch.bounds, **types
     ).last_hidden_state
-    return states[0]
+    return states.squeeze(0)
 
 
 def shards(model: PreTrainedModel) -> list[nn.Module]:

@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 from aigc.core.batches.batch import Batch
 from aigc.core.model import bodies
 from aigc.core.model.attention import pack
+from aigc.core.model.gelu import TanhGelu
 from aigc.core.model.head import head, read_at, sequence_scores
 from aigc.core.model.losses import cross_entropy
 from aigc.core.model.preference import Preference, preferred
@@ -76,6 +77,7 @@ class Learner(nn.Module):
             read_at(model)
         pack(model)
         for module in model.modules():
+            TanhGelu.take(module)
             if isinstance(module, nn.Embedding):
                 module.padding_idx = None  # else the row of an id that ends texts and pads too would never be learned
         if gradient_checkpointing:

@@ -59,7 +59,7 @@ def token_scores(head: Head, labels: torch.Tensor, dtype: torch.dtype | None = N
     """`token_losses`, and whether each target's label has the highest score (P,)."""
     with torch.autocast(head.hidden.device.type, enabled=False):
         work = _Work(head.hidden, head.weight, head.bias, dtype or head.hidden.dtype)
-        parts = [work.scored(rows, labels[rows])[1:] for rows in work.chunks()]
+        parts = [work.scored(rows, labels[rows])[2:] for rows in work.chunks()]
         if not parts:
             return head.hidden.new_zeros(0, dtype=work.sums), head.hidden.new_zeros(0, dtype=torch.bool)
         nats, right = (torch.cat(one) for one in zip(*parts, strict=True))
@@ -80,14 +80,25 @@ class _Work:
         rows = CPU_ROWS if self.hidden.device.type == "cpu" else max(GPU_NUMBERS // V, 1)
         return [slice(at, min(at + rows, P)) for at in range(0, P, rows)]
 
-    def scored(self, rows: slice, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Log-probabilities (C, V), -log p of the labels (C,), and whether they are the highest (C,)."""
+    def scored(self, rows: slice, labels: torch.Tensor) -> "_Scored":
+        """What a chunk's logits tell of its labels."""
         logits = (self.hidden[rows] @ self.weight.T).to(self.sums)
         if self.bias is not None:
             logits += self.bias
-        logs = torch.log_softmax(logits, -1)
-        own = logs.gather(1, labels[:, None])[:, 0]
-        return logs, -own, own >= logs.amax(-1)
+        highest = logits.amax(-1, keepdim=True)
+        own = logits.gather(1, labels[:, None])[:, 0] - highest[:, 0]
+        powers = logits.sub_(highest).exp_()
+        sums = powers.sum(-1)
+        return _Scored(powers, sums, sums.log() - own, own >= 0)
+
+
+class _Scored(NamedTuple):
+    """Of a chunk."""
+
+    powers: torch.Tensor  # (C, V), probabilities times `sums`; the highest is 1
+    sums: torch.Tensor  # (C,)
+    nats: torch.Tensor  # (C,), -log p of the labels
+    best: torch.Tensor  # (C,), whether no token is more probable
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -111,9 +122,9 @@ class _CrossEntropy(torch.autograd.Function):
         parts = torch.zeros(4, device=hidden.device, dtype=work.sums)  # as the last four of Sums
         right = torch.zeros((), device=hidden.device, dtype=torch.int64)
         for rows in work.chunks():
-            logs, nats, best = work.scored(rows, labels[rows])
+            powers, sums, nats, best = work.scored(rows, labels[rows])
             if pushes:
-                loss, grad = _of_both(logs, nats, labels[rows], weights[rows])
+                loss, grad = _of_both(powers, sums, nats, labels[rows], weights[rows])
                 up, down = weights[rows] > 0, weights[rows] < 0
                 total += loss.sum()
                 right += (best & up).sum()
@@ -127,9 +138,8 @@ class _CrossEntropy(torch.autograd.Function):
             if grad_hidden is None and grad_weight is None:
                 continue
             if not pushes:
-                grad = logs.exp_()  # d loss / d logits: probabilities, less one at the label
-                grad.scatter_add_(1, labels[rows, None], grad.new_full((len(grad), 1), -1.0))
-                grad *= weights[rows, None]
+                grad = powers.mul_((weights[rows] / sums)[:, None])  # d loss / d logits: probabilities, less one at the label
+                grad.scatter_add_(1, labels[rows, None], -weights[rows, None].to(grad.dtype))
             if grad_bias is not None:
                 grad_bias += grad.sum(0)
             grad = grad.to(dtype)
@@ -152,17 +162,17 @@ class _CrossEntropy(torch.autograd.Function):
 
 
 def _of_both(
-    logs: torch.Tensor, nats: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor
+    powers: torch.Tensor, sums: torch.Tensor, nats: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Losses (C,) of targets of which some are pushed down, and the gradient (C, V) by the logits, in the place of `logs`.
+    """Losses (C,) of targets of which some are pushed down, and the gradient (C, V) by the logits, in the place of `powers`.
 
     d -log(1 - p) / d logit is p at the label and -p q elsewhere, where q is a token's probability among the others.
     """
     own = nats.neg().exp()
-    grad = logs.exp_().scatter_(1, labels[:, None], 0.0)
-    rest = grad.sum(-1).clamp_min(LEAST)  # 1 - p
+    grad = powers.scatter_(1, labels[:, None], 0.0)
+    rest = (grad.sum(-1) / sums).clamp_min(LEAST)  # 1 - p
     down = weights < 0
     against = torch.where(own < 0.5, -torch.log1p(-own), -rest.log())
-    grad *= torch.where(down, weights * own / rest, weights)[:, None]
+    grad *= (torch.where(down, weights * own / rest, weights) / sums)[:, None]
     grad.scatter_(1, labels[:, None], torch.where(down, -weights * own, -weights * rest)[:, None].to(grad.dtype))
     return torch.where(down, -weights * against, weights * nats), grad

@@ -13,7 +13,7 @@ import torch
 
 from aigc import console, runs, signals
 from aigc.card import CardFacts, write_card
-from aigc.core.documents import heap
+from aigc.core.documents.heap import kept
 from aigc.core.documents.template import fields_of
 from aigc.core.model import checkpoints
 from aigc.core.rules.copies.index import LEARNED, training_texts, write_index
@@ -69,8 +69,7 @@ def train_stage(
     with ExitStack() as stack:
         replicas = stack.enter_context(joined())
         device = replicas.device(checkpoints.device_of(project.device))
-        if device.type == "cpu":
-            stack.enter_context(heap.kept())
+        stack.enter_context(kept())
         stage = stack.enter_context(_stage(project, task.name, sources, replicas))
         stage.keep = stage.resumed  # checkpoints of an earlier try outlive an error
         work = _prepared(project, task, stage.folder, replicas, device)

@@ -2,7 +2,6 @@
 
 import tempfile
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import polars as pl
 
 from aigc import lineage, runs
 from aigc.adaptation import finetuning
-from aigc.core.documents import heap
+from aigc.core.documents.heap import kept
 from aigc.core.documents.tables import read_tables
 from aigc.core.model import checkpoints
 from aigc.core.model.size import Memory, memory_of
@@ -43,8 +42,7 @@ def plan(project: Project, name: str, sample: pl.DataFrame | None, *, measure: b
         task = MAKERS[name](project)
     except AigcError:  # it starts from a model that is not there yet
         return [("model", "that of pretrain, which was not run yet")]
-    device = checkpoints.device_of(project.device)
-    with tempfile.TemporaryDirectory(prefix="aigc-plan-") as folder, heap.kept() if device.type == "cpu" else nullcontext():
+    with tempfile.TemporaryDirectory(prefix="aigc-plan-") as folder, kept():
         split = Path(folder) / "split"
         split.mkdir()
         scales = _sampled(project, name, sample, split)
@@ -53,6 +51,7 @@ def plan(project: Project, name: str, sample: pl.DataFrame | None, *, measure: b
         if scales["train"] > 1 or (sample is not None and len(sample) >= SAMPLE):
             task = _as_far_as_seen(task, split)
             _without_unseen(getattr(task.section, "label", None), split)
+        device = checkpoints.device_of(project.device)
         work = prepare(task, split, Path(folder), device=device, seed=project.seed, scale=scales["train"])
         lines = _sizes(task, work, scales["train"])
         if measure:

@@ -12,6 +12,7 @@ from typing import Any
 from aigc import console, lineage, runs
 from aigc.card import model_card
 from aigc.core.batches.stream import Accounting, Stream
+from aigc.core.documents.heap import kept
 from aigc.core.documents.tables import read_tables
 from aigc.core.evaluation.classes import classification
 from aigc.core.evaluation.documents import told
@@ -63,7 +64,7 @@ def run(project: Project) -> None:
     task = MAKERS[name](project)
     kind = getattr(task.section, "task", "language_model")
     split = runs.stage_folder(project, "split")
-    with runs.stage(project, "evaluate", sources) as stage, tempfile.TemporaryDirectory(prefix="aigc-evaluate-") as work:
+    with runs.stage(project, "evaluate", sources) as stage, tempfile.TemporaryDirectory(prefix="aigc-evaluate-") as work, kept():
         end = task.end(split, runs.stage_folder(project, name) / "model")
         start = None if name == "pretrain" else task.begin(split, Path(work))
         recipe = recipe_of(task, end, project.seed, rows=section.batch_size)

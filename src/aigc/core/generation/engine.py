@@ -26,6 +26,7 @@ from aigc.core.generation.vllm import NOT_ITS_OWN, Vllm
 from aigc.core.model import checkpoints
 from aigc.core.model.families import Kind
 from aigc.core.model.sources import GGUF, adapter_of, source_of
+from aigc.core.model.vector_math import settle
 from aigc.core.tokens.text import TextCodec
 from aigc.errors import AigcError
 
@@ -141,6 +142,7 @@ def open_engine(start: str, setup: Setup) -> Engine:
     Raises:
         AigcError: it cannot be loaded, is not installed, or cannot do what is asked.
     """
+    settle()
     gpu = setup.device.startswith("cuda")
     if setup.kind == "vllm" or (setup.kind == "auto" and gpu and _suits_vllm(start, setup)):
         return _vllm(start, setup)

@@ -15,6 +15,7 @@ from aigc.core.model.head import head, read_at, sequence_scores
 from aigc.core.model.losses import cross_entropy
 from aigc.core.model.preference import Preference, preferred
 from aigc.core.model.sequences import Classes, SequenceLoss
+from aigc.core.model.vector_math import settle
 
 __all__ = ["Learner", "Losses"]
 
@@ -73,6 +74,7 @@ class Learner(nn.Module):
         """
         super().__init__()
         assert sequence is None or preference is None
+        settle()
         if sequence is not None:
             read_at(model)
         pack(model)

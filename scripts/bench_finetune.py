@@ -26,7 +26,7 @@ import numpy as np
 import torch
 import transformers
 from bench_race import Contender, Steps, Taken, run
-from bench_train import OUR_ENVIRONMENT, shape
+from bench_train import shape
 from bench_train_peers import BATCH, VOCABULARY
 from greenlet import getcurrent, greenlet
 from transformers import (
@@ -38,6 +38,7 @@ from transformers import (
     TrainingArguments,
 )
 
+from aigc.cli import THREADS
 from aigc.core.batches.feed import feed
 from aigc.core.batches.objectives.causal import Causal
 from aigc.core.batches.pieces import Pieces
@@ -217,7 +218,7 @@ def compare(how: str, family: str, documents: Sequence[Document], codec: TextCod
     }
     print(f"\n{how}, {family}, {given.what}")
     asked = {name: make for name, make in makers.items() if peer in name or given.only in name}
-    contenders = [Contender(name, make, **(OUR_ENVIRONMENT if name.startswith("aigc") else {})) for name, make in asked.items()]
+    contenders = [Contender(name, make, **(THREADS if name.startswith("aigc") else {})) for name, make in asked.items()]
     race(contenders, given.rounds, given.warm, [f"{peer} fp32", f"{peer} bf16"])
 
 

@@ -35,6 +35,7 @@ from bench_race import Contender, Steps, Taken, run
 from bench_train_peers import BATCH, HEADS, LAYERS, VOCABULARY, WIDTH, Rows, litgpt, trainer
 from torch import nn
 
+from aigc.cli import THREADS
 from aigc.core.batches.example import Example
 from aigc.core.batches.feed import feed
 from aigc.core.batches.objectives.causal import Causal
@@ -48,8 +49,6 @@ from aigc.core.tokens import training as tokenizers
 from aigc.core.training.loop import train
 from aigc.core.training.optimiser import adamw
 from aigc.core.training.replicas import Replicas
-
-OUR_ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "10000"}  # as the `aigc` command sets it
 
 
 def shape() -> families.Shape:
@@ -100,7 +99,7 @@ def race(makers: dict[str, Callable[[], Steps]], given: argparse.Namespace, cont
     """All that are asked for, and the first; then a table of speeds, ratios and the share of the limit."""
     base, *others = makers
     known = [base, *(name for name in others if given.only in name)]
-    contenders = [Contender(name, makers[name], **(OUR_ENVIRONMENT if name.startswith("aigc") else {})) for name in known]
+    contenders = [Contender(name, makers[name], **(THREADS if name.startswith("aigc") else {})) for name in known]
     run(contenders, given.warm + given.rounds)
     limit = peak_flops(BATCH * context)
     parameters = sum(p.numel() for p in gpt2(context).parameters())

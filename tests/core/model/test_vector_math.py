@@ -3,6 +3,11 @@
 import subprocess
 import sys
 
+from flats import model_of
+
+from aigc.core.model.learner import Learner
+from aigc.core.model.vector_math import settle
+
 PROGRAM = """
 import torch
 
@@ -18,3 +23,9 @@ print(bool((x.exp() == x.exp()).all()))
 def test_the_first_call_gives_what_all_give() -> None:
     started = [subprocess.Popen([sys.executable, "-c", PROGRAM], stdout=subprocess.PIPE, text=True) for _ in range(6)]
     assert {process.communicate(timeout=120)[0].strip() for process in started} == {"True"}
+
+
+def test_what_trains_makes_it_first() -> None:
+    settle.cache_clear()
+    Learner(model_of("gpt2"))
+    assert settle.cache_info().currsize == 1

@@ -35,8 +35,8 @@ def kept() -> Iterator[None]:
     """While inside, the main thread's freed memory stays the process's own, in huge pages; elsewhere than glibc nothing is done.
 
     Each step of training allocates and frees the same large arrays. By itself glibc gives many of them back, and the system clears
-    each page of 4 KiB when it is touched again: 25,000 pages a step of a GPT-2 of 14 million parameters. Training on a CPU is 5 to
-    10 % faster here in fp32 and 20 to 30 % in bf16 (AMX; scripts/bench_train.py).
+    each page of 4 KiB when it is touched again: 25,000 pages a step of a GPT-2 of 14 million parameters. Training it on a CPU
+    with AMX took 4 to 15 % less time here in fp32, and 20 to 33 % in bf16.
     """
     libc = _glibc()
     if libc is None:

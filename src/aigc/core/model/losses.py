@@ -59,7 +59,8 @@ def token_scores(head: Head, labels: torch.Tensor, dtype: torch.dtype | None = N
     """`token_losses`, and whether each target's label has the highest score (P,)."""
     with torch.autocast(head.hidden.device.type, enabled=False):
         work = _Work(head.hidden, head.weight, head.bias, dtype or head.hidden.dtype)
-        parts = [work.scored(rows, labels[rows])[2:] for rows in work.chunks()]
+        scored = (work.scored(rows, labels[rows]) for rows in work.chunks())
+        parts = [(one.nats, one.best) for one in scored]
         if not parts:
             return head.hidden.new_zeros(0, dtype=work.sums), head.hidden.new_zeros(0, dtype=torch.bool)
         nats, right = (torch.cat(one) for one in zip(*parts, strict=True))
